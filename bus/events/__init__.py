@@ -1,0 +1,1 @@
+"""Events: their envelope, their Avro schemas, their coding, and the registry that serves the schemas."""
