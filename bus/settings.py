@@ -1,0 +1,151 @@
+"""All settings, read once from the environment (`BUS_…`, nested by `__`) and then handed down; nothing else reads the environment."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from bus.errors import ConfigurationError, Problem
+
+#: The checkout (or installed tree) that holds connectors/, consumers/ and schemas/.
+ROOT = Path(__file__).resolve().parent.parent
+
+PREFIX = "BUS_"
+#: Variables of the tests, which are nobody's setting.
+_TEST_VARIABLES = frozenset({"BUS_TEST_DATA"})
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class KafkaSettings(_Section):
+    """The broker and what is fixed for the life of its topics."""
+
+    bootstrap_servers: str = Field("", description="host:port,host:port of the Kafka brokers; empty: `bus run` starts the embedded one where allowed")
+    embedded: bool = Field(False, description="the broker is the embedded one (set by whoever starts it): no idempotent producers, no topic changes")
+    event_partitions: int = Field(4, ge=1, le=256, description="partitions of every event topic; fixed for life once topics exist")
+    partials_partitions: int = Field(4, ge=1, le=64, description="partitions of bus.partials; fixed for life")
+    replication: int = Field(1, ge=1, le=5, description="replicas of each topic; 3 where there are three brokers")
+    session_timeout_seconds: float = Field(6.0, gt=0, description="a worker silent for this long loses its partitions")
+    request_timeout_seconds: float = Field(30.0, gt=0, description="how long one request may take")
+    retry_seconds: float = Field(120.0, gt=0, description="how long a broker may be away before a role gives up and lets its supervisor restart it")
+
+
+class StreamsSettings(_Section):
+    """The fold and merge workers."""
+
+    group: str = Field("bus-streams", description="consumer group of all workers")
+    instance: str = Field("", description="static membership id, stable over restarts; empty: made from the host name and the process's slot")
+    snapshot_seconds: float = Field(5.0, gt=0, description="how often changed states are written, at most; also on a timer when traffic stops")
+    max_poll_records: int = Field(20_000, ge=1, description="records fetched at once, over all partitions")
+    stall_seconds: float = Field(60.0, gt=0, description="a worker whose offsets stand still this long with work waiting exits")
+    reload_seconds: float = Field(2.0, gt=0, description="how often the indicator folders are looked at for new or changed definitions")
+    metrics_port: int = Field(0, ge=0, le=65535, description="Prometheus port on 127.0.0.1; 0: none")
+
+
+class IngestSettings(_Section):
+    """The connectors."""
+
+    settle_seconds: float = Field(2.0, ge=0, description="a file is whole when its size and time stood still this long")
+    poll_seconds: float = Field(1.0, gt=0, description="how often a watched folder is looked at")
+    batch_records: int = Field(500, ge=1, description="events sent at once")
+    lease_seconds: float = Field(10.0, gt=0, description="a publisher silent for this long loses its source to another")
+    metrics_port: int = Field(0, ge=0, le=65535, description="Prometheus port on 127.0.0.1; 0: none")
+
+
+class GatewaySettings(_Section):
+    """The dashboard gateway."""
+
+    host: str = Field("127.0.0.1", description="address to listen on; say 0.0.0.0 only behind a proxy")
+    port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0: any free one")
+    max_clients: int = Field(2_000, ge=1, description="live streams served at once; more are refused with 503")
+    queue_cells: int = Field(10_000, ge=1, description="changed cells kept for one slow client before they are coalesced into a new snapshot")
+
+
+class LogSettings(_Section):
+    """Logging (to standard error)."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    json_lines: bool = Field(False, description="one JSON object a line, for machines")
+
+
+class Settings(_Section):
+    """Everything that can be set. Values come from the environment only; command-line options override single fields."""
+
+    kafka: KafkaSettings = KafkaSettings()
+    streams: StreamsSettings = StreamsSettings()
+    ingest: IngestSettings = IngestSettings()
+    gateway: GatewaySettings = GatewaySettings()
+    log: LogSettings = LogSettings()
+    overlay: tuple[Path, ...] = Field((), description="folders outside the repository with connectors/, consumers/ or schemas/ (separated by :)")
+    data_dir: Path = Field(Path("var"), description="where this machine keeps keys, logs and the embedded broker's files")
+    registry_url: str = Field("", description="a Confluent-compatible schema registry; empty: the embedded, read-only one")
+    agencies: Mapping[str, Mapping[str, SecretStr]] = Field(default_factory=dict, description="settings that manifests ask for: BUS_<AGENCY>__<NAME>")
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str], *, agencies: Collection[str] = ()) -> Settings:
+        """Read every `BUS_…` variable. Raises `ConfigurationError` naming each unknown or malformed one, and what is allowed.
+
+        `agencies` are the ids whose variables (`BUS_DLH__BASE_URL`) are to be accepted beside the sections.
+        """
+        tree: dict[str, object] = {}
+        wanted: dict[str, dict[str, str]] = {}
+        problems: list[Problem] = []
+        for name, value in sorted(environ.items()):
+            if not name.startswith(PREFIX) or name in _TEST_VARIABLES:
+                continue
+            head, _, rest = name[len(PREFIX) :].lower().partition("__")
+            if head in agencies and rest:
+                wanted.setdefault(head, {})[rest] = value
+            elif problem := _place(tree, head, rest, value):
+                problems.append(Problem(name, problem))
+        if wanted:
+            tree["agencies"] = wanted
+        try:
+            settings = cls.model_validate(tree)
+        except ValidationError as error:
+            for item in error.errors():
+                name = PREFIX + "__".join(str(part) for part in item["loc"]).upper()
+                problems.append(Problem(name, f"{item['msg']}; received {item['input']!r}"))
+        if problems:
+            raise ConfigurationError(problems)
+        return settings
+
+    def connector_roots(self) -> tuple[Path, ...]:
+        """Folders of agency folders: the repository's, then each overlay's."""
+        return self._roots("connectors")
+
+    def consumer_roots(self) -> tuple[Path, ...]:
+        """Folders of consumer folders: the repository's, then each overlay's."""
+        return self._roots("consumers")
+
+    def schemas_roots(self) -> tuple[Path, ...]:
+        """Schemas folders: the repository's, then each overlay's."""
+        return self._roots("schemas")
+
+    def _roots(self, name: str) -> tuple[Path, ...]:
+        return tuple(path for path in (base / name for base in (ROOT, *self.overlay)) if path.is_dir())
+
+
+def _place(tree: dict[str, object], head: str, rest: str, value: str) -> str:
+    """Put one variable where it belongs; what is wrong with its name, or nothing."""
+    field = Settings.model_fields.get(head)
+    if field is None or head == "agencies":
+        allowed = ", ".join(f"{PREFIX}{key.upper()}" for key in Settings.model_fields if key != "agencies")
+        return f"unknown setting; known are {allowed} (sections take __NAME) and BUS_<AGENCY>__<NAME> of a declared agency"
+    section = field.annotation
+    if isinstance(section, type) and issubclass(section, _Section):
+        if rest not in section.model_fields:
+            return f"unknown setting; {PREFIX}{head.upper()}__ takes " + ", ".join(key.upper() for key in section.model_fields)
+        bucket = tree.setdefault(head, {})
+        assert isinstance(bucket, dict)
+        bucket[rest] = value
+        return ""
+    if rest:
+        return f"{PREFIX}{head.upper()} takes no part after it"
+    tree[head] = tuple(part for part in value.split(":") if part) if head == "overlay" else value
+    return ""
