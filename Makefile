@@ -1,0 +1,45 @@
+# The only door to everything: `make` lists what there is. Works with GNU make 3.81 (macOS) and newer.
+VENV ?= .venv
+BIN := $(VENV)/bin
+export VENV
+.DEFAULT_GOAL := help
+.PHONY: help setup ready demo test check bench soak kafka lock clean
+
+help: ## this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' Makefile
+
+setup: ## make .venv from the lock, with the command .venv/bin/bus (PYTHON=… chooses the interpreter)
+	@deploy/python/setup.sh
+
+ready:
+	@QUIET=1 deploy/python/setup.sh
+
+demo: ready ## the whole bus on this machine with made-up exports, until Ctrl-C (DATA=folder takes real ones)
+	@$(BIN)/bus demo $(if $(DATA),--data "$(DATA)")
+
+test: check ## everything that must hold: check, then all tests (small campaigns)
+	@$(BIN)/python -m pytest -m "not soak" $(ARGS)
+
+check: ready ## formatting, lint, types, import rules and the bus's own rules
+	$(BIN)/ruff format --check --quiet
+	$(BIN)/ruff check --quiet
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/bus check
+
+bench: ready ## our worker against naive Faust and bare getmany, on real Kafka; writes build/bench.json
+	@$(BIN)/python -m tests.bench $(ARGS)
+
+soak: ready ## the crash and fault campaigns at full size (long)
+	@SIMPUL_SOAK=1 $(BIN)/python -m pytest -m soak --timeout=7200 $(ARGS)
+
+kafka: ready ## start one real Apache Kafka node on this machine, until Ctrl-C (Java and Maven)
+	@$(BIN)/bus broker --kafka $(ARGS)
+
+lock: ready ## choose versions anew and write requirements.lock and its inventory of wheels (ARGS=--upgrade)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python deploy/python/lock.py $(ARGS)
+
+clean: ## remove what was made here: environment, caches, build/ and var/
+	rm -rf .venv build var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
