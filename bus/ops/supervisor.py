@@ -31,11 +31,16 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """One child to keep alive. With `once` its ending with 0 is success, otherwise any ending is followed by a new start."""
+    """One child to keep alive.
+
+    With `once` its ending with 0 is success, otherwise any ending is followed by a new start. A `vital` one may not end at all:
+    what it holds (the embedded broker's log) would be gone.
+    """
 
     name: str
     command: tuple[str, ...]
     once: bool = False
+    vital: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +73,14 @@ class Child:
         return self.process.pid if self.process is not None and self.process.returncode is None else None
 
 
-class RoleFailed(BusError):
+class RoleError(BusError):
     """A role cannot be kept alive: it is wrongly configured, or it ends again and again at once."""
 
 
 class Supervisor:
     """Keeps the roles alive while the context is open; ends all of them when it closes.
 
-    `give_up_after` endings in a row (each sooner than `backoff.healthy_seconds`) raise `RoleFailed` from `wait`; 0 never gives up. The
+    `give_up_after` endings in a row (each sooner than `backoff.healthy_seconds`) raise `RoleError` from `wait`; 0 never gives up. The
     children are in process groups of their own, so that a Ctrl-C reaches only the supervisor, and each has a lifeline
     (`bus.ops.lifeline`): none outlives it. With `log_dir` what they write to standard error goes to `<log_dir>/<role>.log`.
     """
@@ -109,7 +114,7 @@ class Supervisor:
         await asyncio.shield(self._stop())
 
     async def wait(self, *names: str) -> None:
-        """Return when these roles (default: all) have ended for good; raises `RoleFailed` as soon as any role has failed."""
+        """Return when these roles (default: all) have ended for good; raises `RoleError` as soon as any role has failed."""
         wanted = {self._tasks[name] for name in (names or self._tasks)}
         pending = set(self._tasks.values())
         while pending & wanted:
@@ -118,7 +123,7 @@ class Supervisor:
                 task.result()
 
     def check(self) -> None:
-        """Raise `RoleFailed` when a role has failed for good."""
+        """Raise `RoleError` when a role has failed for good."""
         for task in self._tasks.values():
             if task.done() and not task.cancelled():
                 task.result()
@@ -141,10 +146,12 @@ class Supervisor:
                 _log.info("role finished", role=name)
                 return
             if code == EXIT_CONFIGURATION:
-                raise RoleFailed(f"{name} cannot run as it is configured{self._last_words(name)}")
+                raise RoleError(f"{name} cannot run as it is configured{self._last_words(name)}")
+            if child.role.vital:
+                raise RoleError(f"{name} ended ({_reason(code)}), and what it held is lost{self._last_words(name)}")
             child.failures = 1 if lasted >= self._backoff.healthy_seconds else child.failures + 1
             if self._give_up_after and child.failures >= self._give_up_after:
-                raise RoleFailed(f"{name} ended {child.failures} times in a row, last with {_reason(code)}{self._last_words(name)}")
+                raise RoleError(f"{name} ended {child.failures} times in a row, last with {_reason(code)}{self._last_words(name)}")
             delay = self._backoff.delay(child.failures)
             _log.warning("role ended, starting it again", role=name, reason=_reason(code), delay_seconds=delay)
             await asyncio.sleep(delay)
@@ -198,7 +205,7 @@ class Supervisor:
 
 async def _ended(process: subprocess.Popen[bytes]) -> int:
     """The exit code, when there is one. Polled: a child watcher needs the main thread's loop and a SIGCHLD handler of its own."""
-    while (code := process.poll()) is None:
+    while (code := process.poll()) is None:  # noqa: ASYNC110 (nothing tells us of its end)
         await asyncio.sleep(0.05)
     if process.stdin is not None:
         process.stdin.close()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bus.ops.supervisor import Backoff, Role, RoleFailed, Supervisor, child_environ, role_command
+from bus.ops.supervisor import Backoff, Role, RoleError, Supervisor, child_environ, role_command
 
 _QUICK = Backoff(first_seconds=0.01, cap_seconds=0.05, healthy_seconds=30)
 _CHILD = "from bus.ops.lifeline import end_with_supervisor\nimport time, sys\nend_with_supervisor(grace_seconds=0.2)\ntime.sleep(60)\n"
@@ -65,7 +65,8 @@ async def test_a_role_that_finishes_is_not_started_again() -> None:
 
 async def test_a_role_that_dies_before_it_is_done_is_run_until_it_is(tmp_path: Path) -> None:
     mark = tmp_path / "tries"
-    code = f"import os, pathlib; p = pathlib.Path({str(mark)!r}); n = p.stat().st_size if p.exists() else 0\np.write_text('x' * (n + 1))\nn < 2 and os.abort()"
+    count = f"p = pathlib.Path({str(mark)!r}); n = p.stat().st_size if p.exists() else 0"
+    code = f"import os, pathlib; {count}\np.write_text('x' * (n + 1))\nn < 2 and os.abort()"
     async with Supervisor([_python("a", code, once=True)], _environ(), backoff=_QUICK) as tree:
         await asyncio.wait_for(tree.wait(), 10)
         assert tree.children["a"].starts == 3
@@ -74,15 +75,22 @@ async def test_a_role_that_dies_before_it_is_done_is_run_until_it_is(tmp_path: P
 async def test_a_misconfigured_role_ends_the_tree_with_its_own_words(tmp_path: Path) -> None:
     code = "import sys; print('BUS_COLOUR: unknown setting', file=sys.stderr); sys.exit(2)"
     async with Supervisor([_python("a", code), _python("b", _CHILD)], _environ(), backoff=_QUICK, log_dir=tmp_path) as tree:
-        with pytest.raises(RoleFailed, match="BUS_COLOUR: unknown setting"):
+        with pytest.raises(RoleError, match="BUS_COLOUR: unknown setting"):
             await asyncio.wait_for(tree.wait(), 10)
         assert tree.children["a"].starts == 1
 
 
 async def test_a_role_that_always_fails_is_given_up_when_asked() -> None:
     async with Supervisor([_python("a", "raise SystemExit(3)")], _environ(), backoff=_QUICK, give_up_after=3) as tree:
-        with pytest.raises(RoleFailed, match="3 times in a row, last with exit code 3"):
+        with pytest.raises(RoleError, match="3 times in a row, last with exit code 3"):
             await asyncio.wait_for(tree.wait(), 10)
+
+
+async def test_the_end_of_a_vital_role_ends_the_tree() -> None:
+    async with Supervisor([Role("a", (sys.executable, "-c", "pass"), vital=True)], _environ(), backoff=_QUICK) as tree:
+        with pytest.raises(RoleError, match="what it held is lost"):
+            await asyncio.wait_for(tree.wait(), 10)
+        assert tree.children["a"].starts == 1
 
 
 async def test_a_child_that_ignores_sigterm_is_killed() -> None:
@@ -101,10 +109,11 @@ async def test_no_child_outlives_its_supervisor(tmp_path: Path, number: signal.S
     child = _CHILD.replace("time.sleep(60)", f"open({str(pid_file)!r}, 'w').write(str(__import__('os').getpid())); time.sleep(60)")
     code = (
         "import asyncio, os, sys\nfrom bus.ops.supervisor import Role, Supervisor\n"
-        f"async def main():\n    async with Supervisor([Role('a', (sys.executable, '-c', {child!r}))], os.environ) as tree:\n        await tree.wait()\n"
+        f"async def main():\n    roles = [Role('a', (sys.executable, '-c', {child!r}))]\n"
+        "    async with Supervisor(roles, os.environ) as tree:\n        await tree.wait()\n"
         "asyncio.run(main())"
     )
-    supervisor = subprocess.Popen([sys.executable, "-c", code], env=_environ())
+    supervisor = subprocess.Popen([sys.executable, "-c", code], env=_environ())  # noqa: ASYNC220
     try:
         await _until(lambda: pid_file.exists() and pid_file.read_text())
         pid = int(pid_file.read_text())

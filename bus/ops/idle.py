@@ -1,0 +1,137 @@
+"""Has the bus taken in everything? Judged from the outside: the ends of the logs against the newest durable snapshots.
+
+By R4 a fold's snapshot at an offset says that the partials of everything up to it are acknowledged, and a merge's snapshot the same of
+its outputs. So when the folds' snapshots have reached the ends of the event topics, and after that the merges' snapshots the end of
+`bus.partials`, every event is in the outputs, whichever processes did it and however often they were started again. No process
+is asked, none can answer wrongly.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from bus.clock import Clock, SystemClock
+from bus.errors import BusError, TransientError
+from bus.kafka.ports import LogReader, SnapshotStore, TopicPartition
+from bus.kafka.topics import PARTIALS
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """A unit of state and the partition that it has to have read to the end."""
+
+    unit: str
+    partition: TopicPartition
+
+
+@dataclass(frozen=True, slots=True)
+class StageProgress:
+    """How far a stage's units are: records in their durable states, records in their logs, and units that lag (or have no state yet)."""
+
+    stage: str
+    done: int
+    total: int
+    behind: tuple[Duty, ...]
+
+    @property
+    def idle(self) -> bool:
+        return not self.behind
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Both stages at one look."""
+
+    fold: StageProgress
+    merge: StageProgress
+
+    @property
+    def idle(self) -> bool:
+        return self.fold.idle and self.merge.idle
+
+
+def merge_duties(partials_partitions: int) -> tuple[Duty, ...]:
+    """The merges of an installation: one a partition of bus.partials."""
+    return tuple(Duty(f"merge/{number}", TopicPartition(PARTIALS, number)) for number in range(partials_partitions))
+
+
+class IdleWatch:
+    """Looks at the two stages. `folds` are the units that the loaded indicators ask for, on every partition of their topics.
+
+    A fold must have a state even where its partition is empty, for only then is its (empty) partial in `bus.partials` and the merge
+    knows that nothing is missing from there.
+    """
+
+    def __init__(self, reader: LogReader, snapshots: SnapshotStore, folds: Iterable[Duty], merges: Iterable[Duty]) -> None:
+        self._reader = reader
+        self._snapshots = snapshots
+        self._folds = tuple(folds)
+        self._merges = tuple(merges)
+
+    async def look(self) -> Progress:
+        """Where the stages are. The merge is looked at after the fold, so that both idle means idle."""
+        fold = await self._stage("fold", self._folds, empty_needs_state=True)
+        merge = await self._stage("merge", self._merges, empty_needs_state=False)
+        return Progress(fold, merge)
+
+    async def _stage(self, name: str, duties: Sequence[Duty], *, empty_needs_state: bool) -> StageProgress:
+        ends: dict[TopicPartition, int] = {}
+        for partition in {duty.partition for duty in duties}:
+            ends[partition] = await self._reader.end(partition)
+        newest: Mapping[str, int] = await self._snapshots.newest(f"{name}/")
+        behind = tuple(duty for duty in duties if _lags(newest.get(duty.unit), ends[duty.partition], empty_needs_state=empty_needs_state))
+        done = sum(min(newest.get(duty.unit, -1) + 1, ends[duty.partition]) for duty in duties)
+        return StageProgress(name, done, sum(ends[duty.partition] for duty in duties), behind)
+
+
+def _lags(offset: int | None, end: int, *, empty_needs_state: bool) -> bool:
+    if offset is None:
+        return end > 0 or empty_needs_state
+    return offset + 1 < end
+
+
+class StallError(BusError):
+    """Nothing moved for too long although there is work waiting."""
+
+
+async def until_idle(
+    watch: IdleWatch,
+    *,
+    report: Callable[[Progress], None],
+    check: Callable[[], None],
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    clock: Clock | None = None,
+    poll_seconds: float = 0.25,
+    stall_seconds: float = 300.0,
+) -> None:
+    """Return once both stages are idle. `check` is called at each look and may raise; a broker that is away only delays.
+
+    Raises `StallError`, naming units, when no snapshot and no log end moves for `stall_seconds`.
+    """
+    clock = clock or SystemClock()
+    last: Progress | None = None
+    moved = clock.monotonic()
+    while True:
+        check()
+        try:
+            now = await watch.look()
+        except TransientError as error:
+            _log.warning("the broker does not answer, waiting", reason=str(error))
+            await sleep(poll_seconds)
+            continue
+        report(now)
+        if now.idle:
+            return
+        if last != now:
+            last, moved = now, clock.monotonic()
+        elif clock.monotonic() - moved > stall_seconds:
+            waiting = [duty.unit for duty in (*now.fold.behind, *now.merge.behind)]
+            first = ", ".join(waiting[:3])
+            raise StallError(f"nothing moved for {stall_seconds:.0f} s; waiting for {len(waiting)} states, the first: {first}")
+        await sleep(poll_seconds)
