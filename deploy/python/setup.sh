@@ -44,16 +44,21 @@ find_python() {
     exit 1
 }
 
+# Which interpreter it is, venv or not.
+origin() { "$1" -c 'import sys; print(sys.base_prefix, sys.version)' 2>/dev/null; }
+
+as_asked() { [ -z "${PYTHON:-}" ] || [ "$(origin "$PYTHON")" = "$(origin "$VENV/bin/python")" ]; }
+
 stamp() { cat requirements.lock pyproject.toml deploy/python/setup.sh | cksum; }
 
-if [ -x "$VENV/bin/bus" ] && [ "$(cat "$VENV/.simpul" 2>/dev/null)" = "$(stamp) $(pwd)" ] && fits "$VENV/bin/python"; then
+if [ -x "$VENV/bin/bus" ] && [ "$(cat "$VENV/.simpul" 2>/dev/null)" = "$(stamp) $(pwd)" ] && fits "$VENV/bin/python" && as_asked; then
     [ -n "${QUIET:-}" ] || say "$VENV is up to date ($("$VENV/bin/python" --version))"
     exit 0
 fi
 
 PYTHON_FOUND=$(find_python)
 # An environment of another interpreter, of a moved folder or half made is not mended but made anew.
-if [ ! -f "$VENV/.simpul" ] || ! fits "$VENV/bin/python" || [ "$(sed 's/^[0-9]* [0-9]* //' "$VENV/.simpul")" != "$(pwd)" ] || [ -n "${PYTHON:-}" ]; then
+if [ ! -f "$VENV/.simpul" ] || ! fits "$VENV/bin/python" || [ "$(sed 's/^[0-9]* [0-9]* //' "$VENV/.simpul")" != "$(pwd)" ] || ! as_asked; then
     if [ -e "$VENV" ] && [ ! -f "$VENV/pyvenv.cfg" ]; then
         say "$VENV exists and is no virtual environment; it is left alone. Remove it, or choose another: make setup VENV=folder"
         exit 1

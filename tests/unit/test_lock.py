@@ -1,0 +1,102 @@
+"""The lock keeps its promises: pinned, hashed, placeless, and installable from wheels on every Python and platform it claims."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+LOCK = (ROOT / "requirements.lock").read_text()
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+WHEELS: dict[str, dict[str, str]] = json.loads((ROOT / "requirements.wheels.json").read_text())
+
+
+def _rules() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("lock", ROOT / "deploy" / "python" / "lock.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+RULES = _rules()
+PYTHONS: list[int] = RULES.pythons(PROJECT["requires-python"])
+
+
+def _locked() -> dict[str, tuple[str | None, set[str]]]:
+    """Pin -> its marker and its hashes."""
+    found = {}
+    for entry in re.sub(r"\\\n", " ", re.sub(r"(?m)^#.*\n", "", LOCK)).splitlines():
+        requirement = Requirement(entry.split(" --hash", 1)[0])
+        marker = str(requirement.marker) if requirement.marker else None
+        found[f"{requirement.name}{requirement.specifier}"] = (marker, set(re.findall(r"--hash=sha256:([0-9a-f]{64})", entry)))
+    return found
+
+
+LOCKED = _locked()
+
+
+def test_every_entry_is_pinned_to_one_version_and_hashed() -> None:
+    assert len(LOCKED) > 50
+    for pin, (_, hashes) in LOCKED.items():
+        assert re.fullmatch(r"[a-z0-9-]+==[^,*]+", pin), pin
+        assert hashes, pin
+
+
+@pytest.mark.parametrize("text", [LOCK, json.dumps(WHEELS)], ids=["lock", "inventory"])
+def test_names_no_index_host_or_folder(text: str) -> None:
+    assert not re.search(r"https?:|file:|//|--(extra-)?index|--find-links|--trusted-host|@ |\.(org|com|net|io)\b|/home|/root|/tmp", text)
+
+
+def test_every_dependency_of_the_project_is_locked() -> None:
+    names = {pin.split("==")[0] for pin in LOCKED}
+    extras = [name for group in PROJECT["optional-dependencies"].values() for name in group]
+    asked = {Requirement(text).name for text in (*PROJECT["dependencies"], *extras)} - {PROJECT["name"]}
+    assert asked <= names
+
+
+def test_the_inventory_is_of_this_lock() -> None:
+    for pin, files in WHEELS.items():
+        assert set(files.values()) <= LOCKED[pin][1], f"{pin}: the inventory's hashes are not the lock's; run make lock"
+
+
+@pytest.mark.parametrize("platform", RULES.PLATFORMS)
+@pytest.mark.parametrize("minor", PYTHONS, ids=lambda minor: f"3.{minor}")
+def test_every_package_has_a_wheel(minor: int, platform: str) -> None:
+    assert len(PYTHONS) >= 2
+    lacking = [
+        pin
+        for pin, (marker, _) in LOCKED.items()
+        if RULES.wanted(marker, minor, platform) and RULES.best_wheel(WHEELS.get(pin, {}), minor, platform) is None
+    ]
+    assert lacking == []
+
+
+def test_a_missing_wheel_would_be_noticed() -> None:
+    files = [name for name in WHEELS[next(pin for pin in WHEELS if pin.startswith("faust-streaming=="))] if "cp311" not in name]
+    assert files
+    assert RULES.best_wheel(files, 11, "linux-x86_64") is None
+    assert RULES.best_wheel(files, 12, "linux-x86_64") is not None
+    assert RULES.best_wheel(files, 12, "linux-aarch64") is None
+
+
+def test_setup_accepts_the_same_range() -> None:
+    script = (ROOT / "deploy" / "python" / "setup.sh").read_text()
+    assert f"LOWEST={PYTHONS[0]}\n" in script
+    assert f"HIGHEST={PYTHONS[-1]} " in script
+
+
+def test_the_files_are_committed() -> None:
+    listed = subprocess.run(["git", "ls-files", "requirements.lock", "requirements.wheels.json"], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("not a git checkout (an unpacked archive): nothing to compare with")
+    assert listed.stdout.split() == ["requirements.lock", "requirements.wheels.json"]
