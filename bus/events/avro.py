@@ -1,0 +1,214 @@
+"""What the bus makes of an Avro type: its Polars type, whether the hot path may read it, the plain form that both decoders read.
+
+Only the type's description is looked at, never data: whether a schema is hot is decided once, at load (DESIGN §5). Knows nothing of
+files, ids or envelopes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import cast
+
+import polars as pl
+
+#: A JSON value, as it stands in an .avsc file.
+Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+
+_PRIMITIVES: Mapping[str, pl.DataType] = {
+    "boolean": pl.Boolean(),
+    "int": pl.Int32(),
+    "long": pl.Int64(),
+    "float": pl.Float32(),
+    "double": pl.Float64(),
+    "string": pl.String(),
+    "bytes": pl.Binary(),
+}
+_LOGICAL: Mapping[tuple[str, str], pl.DataType] = {
+    ("int", "date"): pl.Date(),
+    ("long", "timestamp-micros"): pl.Datetime("us", "UTC"),
+}
+#: pyruhvro panics on `bytes` and `fixed`; `float` is left out because no event should carry one.
+_HOT_PRIMITIVES = frozenset({"boolean", "int", "long", "double", "string"})
+
+#: An enum of more symbols needs two bytes for some of them, which the hot path's size check does not count.
+HOT_SYMBOLS = 64
+
+
+class UnsupportedType(ValueError):
+    """The Avro type is not one that the bus carries; the message says which are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One Avro type, taken apart. `kind` is the primitive's name, or date, timestamp, enum, fixed, record, array."""
+
+    kind: str
+    nullable: bool = False
+    null_index: int = 0
+    symbols: tuple[str, ...] = ()
+    enum_default: str | None = None
+    size: int = 0
+    items: Node | None = None
+    fields: tuple[tuple[str, Node], ...] = ()
+    scale: int | None = None
+
+    @property
+    def dtype(self) -> pl.DataType:
+        """The Polars type of a decoded column."""
+        match self.kind:
+            case "date":
+                return pl.Date()
+            case "timestamp":
+                return pl.Datetime("us", "UTC")
+            case "enum":
+                return pl.String()
+            case "fixed":
+                return pl.Binary()
+            case "record":
+                return pl.Struct([pl.Field(name, node.dtype) for name, node in self.fields])
+            case "array":
+                return pl.List(cast("Node", self.items).dtype)
+            case _:
+                return _PRIMITIVES[self.kind]
+
+    @property
+    def physical(self) -> pl.DataType:
+        """The same type with times and dates as the integers that they are on the wire."""
+        match self.kind:
+            case "date":
+                return pl.Int32()
+            case "timestamp":
+                return pl.Int64()
+            case "record":
+                return pl.Struct([pl.Field(name, node.physical) for name, node in self.fields])
+            case "array":
+                return pl.List(cast("Node", self.items).physical)
+            case _:
+                return self.dtype
+
+    @property
+    def hot(self) -> bool:
+        """Whether pyruhvro decodes it."""
+        match self.kind:
+            case "date" | "timestamp":
+                return True
+            case "enum":
+                return len(self.symbols) <= HOT_SYMBOLS
+            case "record":
+                return all(node.hot for _, node in self.fields)
+            case "array":
+                return cast("Node", self.items).hot
+            case _:
+                return self.kind in _HOT_PRIMITIVES
+
+
+def node_of(schema: Json, scale: int | None = None) -> Node:
+    """The type that an Avro description means. Raises `UnsupportedType` for what events may not carry."""
+    if isinstance(schema, list):
+        return _union(schema, scale)
+    if isinstance(schema, str):
+        if schema not in _PRIMITIVES:
+            raise UnsupportedType(f"type {schema!r}: allowed are {', '.join(_PRIMITIVES)}, enum, fixed, record, array and [null, T], each written out")
+        return Node(schema, scale=scale)
+    if not isinstance(schema, dict):
+        raise UnsupportedType(f"a type is a name, a list or an object, not {json.dumps(schema)}")
+    return _complex(schema, scale)
+
+
+def _union(branches: list[Json], scale: int | None) -> Node:
+    others = [branch for branch in branches if branch != "null"]
+    if len(branches) != 2 or len(others) != 1:
+        raise UnsupportedType(f"union {json.dumps(branches)}: the only allowed union is [null, T]")
+    inner = node_of(others[0], scale)
+    if inner.nullable:
+        raise UnsupportedType("a union directly inside a union")
+    return _with_null(inner, branches.index("null"))
+
+
+def _with_null(node: Node, index: int) -> Node:
+    return Node(node.kind, True, index, node.symbols, node.enum_default, node.size, node.items, node.fields, node.scale)
+
+
+def _complex(schema: dict[str, Json], scale: int | None) -> Node:
+    kind, logical = schema.get("type"), schema.get("logicalType")
+    if isinstance(kind, (list, dict)):
+        return node_of(kind, scale)
+    own = schema.get("scale", scale)
+    if own is not None and not (isinstance(own, int) and not isinstance(own, bool) and 0 <= own <= 18):
+        raise UnsupportedType(f"scale {json.dumps(own)}: allowed is an integer from 0 to 18")
+    if kind == "record":
+        return Node("record", fields=tuple(_record_fields(schema)))
+    if kind == "array":
+        return Node("array", items=node_of(schema.get("items")))
+    if kind == "enum":
+        symbols = cast("list[str]", schema.get("symbols") or [])
+        return Node("enum", symbols=tuple(symbols), enum_default=cast("str | None", schema.get("default")))
+    if kind == "fixed":
+        return Node("fixed", size=cast("int", schema.get("size")))
+    if logical is not None:
+        if (kind, logical) == ("int", "date"):
+            return Node("date")
+        if (kind, logical) == ("long", "timestamp-micros"):
+            return Node("timestamp")
+        raise UnsupportedType(f"logicalType {logical!r} on {kind!r}: allowed are timestamp-micros on long and date on int; decimals are long with a scale")
+    return node_of(kind, cast("int | None", own))
+
+
+def _record_fields(schema: dict[str, Json]) -> Iterator[tuple[str, Node]]:
+    fields = schema.get("fields")
+    if not isinstance(fields, list) or not fields:
+        raise UnsupportedType(f"record {schema.get('name')!r} has no fields")
+    for field in fields:
+        if not isinstance(field, dict) or not isinstance(field.get("name"), str) or "type" not in field:
+            raise UnsupportedType(f"record {schema.get('name')!r}: a field needs a name and a type")
+        try:
+            yield cast("str", field["name"]), node_of(field["type"], cast("int | None", field.get("scale")))
+        except UnsupportedType as error:
+            raise UnsupportedType(f"field {field['name']}: {error}") from error
+
+
+def plain(schema: Json, *, widen: bool = False) -> Json:
+    """The schema without logical types, so that times are read as integers; the wire form is the same.
+
+    With `widen`, each `int` becomes `long`, which is the same wire form again: pyruhvro would silently wrap an int that does not fit
+    into 32 bits, where a checked cast afterwards notices it.
+    """
+    if isinstance(schema, list):
+        return [plain(branch, widen=widen) for branch in schema]
+    if isinstance(schema, str):
+        return "long" if widen and schema == "int" else schema
+    if not isinstance(schema, dict):
+        return schema
+    out: dict[str, Json] = {}
+    for key, value in schema.items():
+        if key in {"logicalType", "scale", "doc", "pii", "class", "correctable", "internal"}:
+            continue
+        if key in {"type", "items"}:
+            out[key] = plain(value, widen=widen)
+        elif key == "fields":
+            out[key] = [plain(field, widen=widen) for field in cast("list[Json]", value)]
+        else:
+            out[key] = value
+    return out
+
+
+def without_docs(schema: Json) -> Json:
+    """The schema without its `doc`s: better words are not another schema."""
+    if isinstance(schema, list):
+        return [without_docs(item) for item in schema]
+    if isinstance(schema, dict):
+        return {key: without_docs(value) for key, value in schema.items() if key != "doc" or not isinstance(value, str)}
+    return schema
+
+
+def fingerprint_of(schema: Json) -> str:
+    """SHA-256 (hex) of the whole schema without its docs.
+
+    Avro's own parsing canonical form leaves out logical types, defaults and our properties (scale, pii, correctable), each of which
+    changes what a record means.
+    """
+    text = json.dumps(without_docs(schema), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
