@@ -9,13 +9,14 @@ is asked, none can answer wrongly.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import structlog
 
 from bus.clock import Clock, SystemClock
 from bus.errors import BusError, TransientError
+from bus.indicators.partial import Partial, decode
 from bus.kafka.ports import LogReader, SnapshotStore, TopicPartition
 from bus.kafka.topics import PARTIALS
 
@@ -64,8 +65,8 @@ def merge_duties(partials_partitions: int) -> tuple[Duty, ...]:
 class IdleWatch:
     """Looks at the two stages. `folds` are the units that the loaded indicators ask for, on every partition of their topics.
 
-    A fold must have a state even where its partition is empty, for only then is its (empty) partial in `bus.partials` and the merge
-    knows that nothing is missing from there.
+    Where its partition is empty a fold writes no state; then its (empty) partial must be in `bus.partials`, for without it the merge does
+    not know that nothing is missing from there, and holds the indicator back.
     """
 
     def __init__(self, reader: LogReader, snapshots: SnapshotStore, folds: Iterable[Duty], merges: Iterable[Duty]) -> None:
@@ -73,27 +74,52 @@ class IdleWatch:
         self._snapshots = snapshots
         self._folds = tuple(folds)
         self._merges = tuple(merges)
+        self._announced = _Announced(reader)
 
     async def look(self) -> Progress:
         """Where the stages are. The merge is looked at after the fold, so that both idle means idle."""
-        fold = await self._stage("fold", self._folds, empty_needs_state=True)
-        merge = await self._stage("merge", self._merges, empty_needs_state=False)
+        fold = await self._stage("fold", self._folds)
+        merge = await self._stage("merge", self._merges)
         return Progress(fold, merge)
 
-    async def _stage(self, name: str, duties: Sequence[Duty], *, empty_needs_state: bool) -> StageProgress:
+    async def _stage(self, name: str, duties: Sequence[Duty]) -> StageProgress:
         ends: dict[TopicPartition, int] = {}
         for partition in {duty.partition for duty in duties}:
             ends[partition] = await self._reader.end(partition)
         newest: Mapping[str, int] = await self._snapshots.newest(f"{name}/")
-        behind = tuple(duty for duty in duties if _lags(newest.get(duty.unit), ends[duty.partition], empty_needs_state=empty_needs_state))
+        behind = tuple(duty for duty in duties if newest.get(duty.unit, -1) + 1 < ends[duty.partition])
+        silent = [duty for duty in duties if name == "fold" and ends[duty.partition] == 0 and duty.unit not in newest]
+        if silent:
+            announced = await self._announced.units()
+            behind += tuple(duty for duty in silent if duty.unit not in announced)
         done = sum(min(newest.get(duty.unit, -1) + 1, ends[duty.partition]) for duty in duties)
         return StageProgress(name, done, sum(ends[duty.partition] for duty in duties), behind)
 
 
-def _lags(offset: int | None, end: int, *, empty_needs_state: bool) -> bool:
-    if offset is None:
-        return end > 0 or empty_needs_state
-    return offset + 1 < end
+class _Announced:
+    """The folds that have said something in `bus.partials`; each record is read once."""
+
+    def __init__(self, reader: LogReader) -> None:
+        self._reader = reader
+        self._positions: dict[TopicPartition, int] = {}
+        self._units: set[str] = set()
+
+    async def units(self) -> Set[str]:
+        for number in range(await self._reader.partitions(PARTIALS)):
+            partition = TopicPartition(PARTIALS, number)
+            start = max(self._positions.get(partition, 0), await self._reader.beginning(partition))
+            end = await self._reader.end(partition)
+            if start < end:
+                async for batch in self._reader.read(partition, start, end):
+                    self._units.update(fold_unit(decode(record.value)) for record in batch if record.value is not None)
+            self._positions[partition] = max(start, end)
+        return self._units
+
+
+def fold_unit(partial: Partial) -> str:
+    """The name of the unit that a partial is of."""
+    definition = partial.definition
+    return f"fold/{definition['id']}/{definition['version']}/{definition['fingerprint'][:16]}/{partial.topic}/{partial.partition}"
 
 
 class StallError(BusError):

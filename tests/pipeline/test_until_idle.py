@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bus.errors import TransientError
+from bus.indicators.partial import Definition, Partial, encode
 from bus.kafka.ports import Message, TopicPartition
 from bus.kafka.snapshots import KafkaSnapshotStore
 from bus.kafka.topics import PARTIALS, SNAPSHOT_PARTITIONS, SNAPSHOTS
@@ -29,16 +30,37 @@ class Stage:
     async def fold(self, partition: int, offset: int) -> None:
         await self.writer.save(self.folds[partition].unit, offset, [b"state"])
 
+    async def announce(self, partition: int) -> None:
+        """What a fold says before it has read anything."""
+        definition = Definition(
+            id="t.count",
+            version=1,
+            fingerprint="abc",
+            kind="count",
+            window="1d",
+            late_seconds=0,
+            scale=0,
+            denominator_scale=0,
+            decimals=0,
+            dims=[],
+        )
+        partial = Partial(definition, _TOPIC, partition, 2, 0, -1, {}, {}, full=True)
+        await self.log.send([Message(PARTIALS, 0, b"k", value) for value in encode(partial)])
+
     async def merge(self, partition: int, offset: int) -> None:
         await self.writer.save(f"merge/{partition}", offset, [b"state"])
 
 
-async def test_a_fold_without_a_state_is_not_idle_even_where_its_partition_is_empty() -> None:
+async def test_a_fold_over_an_empty_partition_is_idle_once_the_merge_can_know_it() -> None:
     stage = Stage()
     assert not (await stage.watch.look()).idle
-    await stage.fold(0, -1)
+    await stage.announce(0)
     assert [duty.partition.partition for duty in (await stage.watch.look()).fold.behind] == [1]
-    await stage.fold(1, -1)
+    await stage.announce(1)
+    progress = await stage.watch.look()
+    assert progress.fold.idle
+    assert not progress.idle
+    await stage.merge(0, 1)
     assert (await stage.watch.look()).idle
 
 

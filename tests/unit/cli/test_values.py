@@ -1,0 +1,73 @@
+"""What stands is the highest record of each cell, and a file of it has the same bytes every time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bus.events.catalogue import Catalogue
+from bus.events.codec import Codec
+from bus.kafka.ports import Message
+from bus.ops.values import Value, read_values, write_csv
+from bus.settings import ROOT
+from bus.testing.memory import MemoryLog
+
+_START = datetime(2020, 12, 31, 17, tzinfo=UTC)
+_END = datetime(2021, 1, 31, 17, tzinfo=UTC)
+_TOPIC = "indicators.t.mean"
+
+
+def _codec() -> Codec:
+    return Codec(Catalogue.load([ROOT / "schemas"]))
+
+
+def _fields(station: str | None, *, revision: int, n: int = 2, status: str = "provisional", version: int = 1) -> dict[str, object]:
+    return {
+        "indicator": "t.mean", "version": version, "fingerprint": "abc", "window_start": _START, "window_end": _END,
+        "dimensions": [{"name": "station", "value": station}], "value": "1.5" if n else None, "numerator": "3", "denominator": "2",
+        "n": n, "revision": revision, "status": status, "evidence": [{"topic": "events.t", "partition": 0, "offset": revision}],
+        "watermarks": [],
+    }  # fmt: skip
+
+
+async def _log(*records: Mapping[str, object]) -> MemoryLog:
+    log, codec = MemoryLog({_TOPIC: 1}), _codec()
+    for fields in records:
+        dimensions = fields["dimensions"]
+        assert isinstance(dimensions, list)
+        value, headers = codec.encode_record("bus.indicator_value.v1", fields)
+        await log.send([Message(_TOPIC, 0, json.dumps([0, [each["value"] for each in dimensions]]).encode(), value, headers)])
+    return log
+
+
+async def test_the_highest_version_revision_and_status_stands_wherever_it_lies() -> None:
+    log = await _log(
+        _fields("DKI2", revision=4, status="final"), _fields("DKI2", revision=4), _fields("DKI2", revision=3),
+        _fields("DKI1", revision=9), _fields("DKI1", revision=1, version=2),
+    )  # fmt: skip
+    values = await read_values(log, _codec(), "t.mean")
+    assert [(each.dimensions["station"], each.version, each.revision, each.status) for each in values] == [
+        ("DKI1", 2, 1, "provisional"),
+        ("DKI2", 1, 4, "final"),
+    ]
+    assert values[1].evidence == {("events.t", 0): 4}
+    assert values[1].cell == "2021-01-01T00:00:00+07:00/DKI2"
+    assert [each.revision for each in await read_values(log, _codec(), "t.mean", version=1)] == [9, 4]
+
+
+async def test_an_indicator_without_a_topic_has_no_values() -> None:
+    assert await read_values(MemoryLog(), _codec(), "t.mean") == []
+
+
+async def test_a_file_is_sorted_and_leaves_out_what_is_empty(tmp_path: Path) -> None:
+    log = await _log(_fields("DKI2", revision=1), _fields(None, revision=1), _fields("DKI3", revision=2, n=0), _fields("DKI1", revision=1))
+    values: list[Value] = await read_values(log, _codec(), "t.mean")
+    assert write_csv(tmp_path / "t.csv", ["station"], reversed(values)) == 3
+    month = "2021-01-01T00:00:00+07:00,2021-02-01T00:00:00+07:00"
+    assert (tmp_path / "t.csv").read_bytes().decode() == (
+        "window_start,window_end,station,value,numerator,denominator,n,revision,status\n"
+        f"{month},,1.5,3,2,2,1,provisional\n{month},DKI1,1.5,3,2,2,1,provisional\n{month},DKI2,1.5,3,2,2,1,provisional\n"
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
