@@ -38,21 +38,30 @@ class NotHot(Exception):  # noqa: N818  not an error: the batch takes the other 
     """The fast decoder could not vouch for the batch."""
 
 
-def decode_hot(schema: Schema, data: Sequence[bytes]) -> pl.DataFrame:
+def decode_hot(schema: Schema, data: list[bytes]) -> pl.DataFrame:
     """The columns of a batch of data of a hot schema. Raises `NotHot` when any of it is not canonical."""
     try:
-        arrow = pyruhvro.deserialize_array(data if isinstance(data, list) else list(data), schema.hot_json)
+        arrow = pyruhvro.deserialize_array(data, schema.hot_json)
         arrow.validate(full=True)
         frame = cast("pl.DataFrame", pl.from_arrow(arrow))
-        frame = frame.cast(_physical(schema), strict=True)  # type: ignore[arg-type]
+        columns = [_checked(frame.get_column(name), node.physical) for name, node in schema.node.fields]
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # pyo3's PanicException is no Exception, and must not end a worker
         raise NotHot(f"{type(error).__name__}: {error}") from error
-    size = sum(wire_size(frame.get_column(name), node) for name, node in schema.node.fields)
+    size = sum(wire_size(column, node) for column, (_, node) in zip(columns, schema.node.fields, strict=True))
     if frame.height != len(data) or size != sum(map(len, data)):
         raise NotHot(f"{size} bytes decoded")
-    return frame.cast(schema.polars_schema)  # type: ignore[arg-type]
+    return pl.DataFrame([_as(column, dtype) for column, dtype in zip(columns, schema.polars_schema.values(), strict=True)])
+
+
+def _checked(column: pl.Series, dtype: pl.DataType) -> pl.Series:
+    """The column in that type; an integer that does not fit is an error."""
+    return column if column.dtype == dtype else column.cast(dtype, strict=True)
+
+
+def _as(column: pl.Series, dtype: pl.DataType) -> pl.Series:
+    return column if column.dtype == dtype else column.cast(dtype)
 
 
 def _physical(schema: Schema) -> dict[str, pl.DataType]:
@@ -69,7 +78,7 @@ def wire_size(column: pl.Series, node: Node) -> int:
             return size + _zigzag_size(column)
         case "string":
             lengths = column.str.len_bytes()
-            return size + _zigzag_size(lengths) + int(lengths.sum())
+            return size + _zigzag_size(lengths) + int(lengths.sum() or 0)
         case "record":
             return size + sum(wire_size(column.struct.field(name), inner) for name, inner in node.fields)
         case "array":
@@ -143,7 +152,7 @@ def decode_reference(schema: Schema, data: Sequence[bytes]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=_physical(schema), orient="row", strict=True).cast(schema.polars_schema)  # type: ignore[arg-type]
 
 
-def decode_data(schema: Schema, data: Sequence[bytes]) -> pl.DataFrame:
+def decode_data(schema: Schema, data: list[bytes]) -> pl.DataFrame:
     """The columns of a batch: the hot path for hot schemas, the reference for the others and for whatever the hot path will not vouch for."""
     if not data:
         return pl.DataFrame(schema=schema.polars_schema)

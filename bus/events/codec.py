@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import cast
 
 import fastavro
@@ -22,6 +23,7 @@ Headers = tuple[tuple[str, bytes], ...]
 
 #: Length of the framing before each datum: a zero byte and the schema id.
 FRAME = 5
+_prefix_of, _datum_of = itemgetter(slice(FRAME)), itemgetter(slice(FRAME, None))
 
 __all__ = ["FRAME", "Codec", "Headers", "UndecodableRecords"]
 
@@ -128,8 +130,8 @@ class Codec:
         if fingerprints is not None:
             self._check_fingerprints(values, fingerprints)
         prefix = reader.prefix
-        if {value[:FRAME] for value in values} <= {prefix}:
-            frame = decode_data(reader, [value[FRAME:] for value in values])
+        if set(map(_prefix_of, values)) <= {prefix}:
+            frame = decode_data(reader, list(map(_datum_of, values)))
         else:
             frame = self._decode_mixed(reader, values)
         return frame.with_columns(pl.Series("_offset", offsets, dtype=pl.Int64))
@@ -156,7 +158,7 @@ class Codec:
             if writer.name != reader.name:
                 raise SchemaMismatch(f"schema id {writer.schema_id} is that of {writer.name}; expected {reader.name}")
             try:
-                frame = resolve_frame(writer, reader, decode_data(writer, [values[index][FRAME:] for index in indices]))
+                frame = resolve_frame(writer, reader, decode_data(writer, [_datum_of(values[index]) for index in indices]))
                 frames.append(frame.with_columns(pl.Series("_index", indices, dtype=pl.Int64)))
             except UndecodableRecords as error:
                 bad += [(indices[index], reason) for index, reason in zip(error.indices, error.reasons, strict=True)]

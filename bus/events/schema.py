@@ -65,7 +65,7 @@ class Schema:
         nodes = dict(self.node.fields)
         return {name: _field(cast("dict[str, Json]", raw), nodes[name]) for raw in _raw_fields(self.avro) for name in [raw["name"]] if isinstance(name, str)}
 
-    @property
+    @cached_property
     def correctable(self) -> bool:
         """Whether a later event may correct or cancel an earlier one of the same subject; false: every event is a CREATE."""
         return self.avro.get("correctable", True) is not False
