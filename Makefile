@@ -3,10 +3,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export VENV
 .DEFAULT_GOAL := help
-.PHONY: help setup ready demo test check bench soak kafka lock clean
+.PHONY: help setup ready demo test check bench soak kafka reference lock clean
 
 help: ## this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' Makefile
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
 
 setup: ## make .venv from the lock, with the command .venv/bin/bus (PYTHON=… chooses the interpreter)
 	@deploy/python/setup.sh
@@ -35,6 +35,9 @@ soak: ready ## the crash and fault campaigns at full size (long)
 
 kafka: ready ## start one real Apache Kafka node on this machine, until Ctrl-C (Java and Maven)
 	@$(BIN)/bus broker --kafka $(ARGS)
+
+reference: ready ## write docs/reference.md from the code
+	@$(BIN)/python -m bus.testing.reference
 
 lock: ready ## choose versions anew and write requirements.lock and its inventory of wheels (ARGS=--upgrade)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv

@@ -107,7 +107,12 @@ def main() -> int:
     (ROOT / "requirements.wheels.json").write_text(json.dumps(files, indent=1) + "\n")
     print("\n".join(missing) or f"{len(packages)} packages, {sum(map(len, files.values()))} wheels: all claimed Pythons are covered")
     newer = pythons(project["requires-python"])[-1] + 1
-    if all(best_wheel(_names(package), newer, platform) for package in packages for platform in PLATFORMS if wanted(package.get("marker"), newer, platform)):
+    if all(
+        best_wheel(_names(package), newer, platform)
+        for package in packages
+        for platform in PLATFORMS
+        if wanted(package.get("marker"), newer, platform)
+    ):
         print(f"Python 3.{newer} would be covered too: widen requires-python")
     return bool(missing)
 

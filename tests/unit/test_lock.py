@@ -96,7 +96,8 @@ def test_setup_accepts_the_same_range() -> None:
 
 
 def test_the_files_are_committed() -> None:
-    listed = subprocess.run(["git", "ls-files", "requirements.lock", "requirements.wheels.json"], cwd=ROOT, capture_output=True, text=True)
+    names = ["requirements.lock", "requirements.wheels.json"]
+    listed = subprocess.run(["git", "ls-files", *names], cwd=ROOT, capture_output=True, text=True, check=False)
     if listed.returncode:
         pytest.skip("not a git checkout (an unpacked archive): nothing to compare with")
-    assert listed.stdout.split() == ["requirements.lock", "requirements.wheels.json"]
+    assert listed.stdout.split() == names

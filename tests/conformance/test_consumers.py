@@ -1,0 +1,14 @@
+"""G rules on every subject of the repository."""
+
+from __future__ import annotations
+
+import pytest
+
+from bus.settings import Settings
+from bus.testing.kit import cases
+from bus.testing.rule import Case
+
+
+@pytest.mark.parametrize("case", cases(Settings(), families=("consumers",)), ids=lambda case: case.id)
+def test_consumers(case: Case) -> None:
+    assert case.run() == []

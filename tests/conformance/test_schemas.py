@@ -1,0 +1,14 @@
+"""K rules on every subject of the repository."""
+
+from __future__ import annotations
+
+import pytest
+
+from bus.settings import Settings
+from bus.testing.kit import cases
+from bus.testing.rule import Case
+
+
+@pytest.mark.parametrize("case", cases(Settings(), families=("schemas",)), ids=lambda case: case.id)
+def test_schemas(case: Case) -> None:
+    assert case.run() == []
