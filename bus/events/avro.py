@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import polars as pl
@@ -54,6 +54,7 @@ class Node:
     items: Node | None = None
     fields: tuple[tuple[str, Node], ...] = ()
     scale: int | None = None
+    name: str = ""
 
     @property
     def dtype(self) -> pl.DataType:
@@ -129,7 +130,7 @@ def _union(branches: list[Json], scale: int | None) -> Node:
 
 
 def _with_null(node: Node, index: int) -> Node:
-    return Node(node.kind, True, index, node.symbols, node.enum_default, node.size, node.items, node.fields, node.scale)
+    return replace(node, nullable=True, null_index=index)
 
 
 def _complex(schema: dict[str, Json], scale: int | None) -> Node:
@@ -139,15 +140,16 @@ def _complex(schema: dict[str, Json], scale: int | None) -> Node:
     own = schema.get("scale", scale)
     if own is not None and not (isinstance(own, int) and not isinstance(own, bool) and 0 <= own <= 18):
         raise UnsupportedType(f"scale {json.dumps(own)}: allowed is an integer from 0 to 18")
+    name = str(schema.get("name") or "")
     if kind == "record":
-        return Node("record", fields=tuple(_record_fields(schema)))
+        return Node("record", name=name, fields=tuple(_record_fields(schema)))
     if kind == "array":
         return Node("array", items=node_of(schema.get("items")))
     if kind == "enum":
         symbols = cast("list[str]", schema.get("symbols") or [])
-        return Node("enum", symbols=tuple(symbols), enum_default=cast("str | None", schema.get("default")))
+        return Node("enum", name=name, symbols=tuple(symbols), enum_default=cast("str | None", schema.get("default")))
     if kind == "fixed":
-        return Node("fixed", size=cast("int", schema.get("size")))
+        return Node("fixed", name=name, size=cast("int", schema.get("size")))
     if logical is not None:
         if (kind, logical) == ("int", "date"):
             return Node("date")
@@ -170,6 +172,45 @@ def _record_fields(schema: dict[str, Json]) -> Iterator[tuple[str, Node]]:
             raise UnsupportedType(f"field {field['name']}: {error}") from error
 
 
+def fields_of(schema: Json, path: str = "") -> Iterator[tuple[str, dict[str, Json]]]:
+    """Every field of a record and of the records inside it, as (path, the field's JSON)."""
+    if isinstance(schema, list):
+        for branch in schema:
+            yield from fields_of(branch, path)
+    elif isinstance(schema, dict):
+        for field in cast("list[Json]", schema.get("fields") or []):
+            if isinstance(field, dict):
+                here = f"{path}.{field.get('name')}" if path else str(field.get("name"))
+                yield here, field
+                yield from fields_of(field.get("type"), here)
+        for key in ("items", "type"):
+            if isinstance(schema.get(key), (dict, list)):
+                yield from fields_of(schema[key], path)
+
+
+def default_fits(node: Node, default: Json) -> bool:
+    """Whether a field's default is a value of its type (for a union: of the first branch, as Avro wants it)."""
+    if node.nullable:
+        return default is None if node.null_index == 0 else default is not None and default_fits(replace(node, nullable=False), default)
+    whole = isinstance(default, int) and not isinstance(default, bool)
+    match node.kind:
+        case "int" | "date":
+            return whole and -(1 << 31) <= cast("int", default) < 1 << 31
+        case "long" | "timestamp":
+            return whole and -(1 << 63) <= cast("int", default) < 1 << 63
+        case "float" | "double":
+            return whole or isinstance(default, float)
+        case "boolean":
+            return isinstance(default, bool)
+        case "enum":
+            return default in node.symbols
+        case "array":
+            return isinstance(default, list) and all(default_fits(cast("Node", node.items), item) for item in default)
+        case "record":
+            return isinstance(default, dict) and all(name in default and default_fits(inner, default[name]) for name, inner in node.fields)
+    return isinstance(default, str)
+
+
 def plain(schema: Json, *, widen: bool = False) -> Json:
     """The schema without logical types, so that times are read as integers; the wire form is the same.
 
@@ -184,7 +225,7 @@ def plain(schema: Json, *, widen: bool = False) -> Json:
         return schema
     out: dict[str, Json] = {}
     for key, value in schema.items():
-        if key in {"logicalType", "scale", "doc", "pii", "class", "correctable", "internal"}:
+        if key in {"logicalType", "scale", "doc", "pii", "class", "correctable"}:
             continue
         if key in {"type", "items"}:
             out[key] = plain(value, widen=widen)

@@ -127,6 +127,10 @@ class Catalogue:
             raise KeyError(f"no schema {name!r}; there are: {', '.join(self._current) or 'none'}")
         return self._current[name]
 
+    def releases(self, name: str) -> Sequence[Schema]:
+        """Every release of that schema, oldest first."""
+        return sorted((schema for schema in self._by_id.values() if schema.name == name), key=lambda schema: schema.version)
+
     def by_id(self, schema_id: int) -> Schema | None:
         """The schema that a record with this id was written with, superseded releases included."""
         return self._by_id.get(schema_id)

@@ -12,6 +12,7 @@ from typing import cast
 import polars as pl
 
 from bus.events.avro import Json, Node
+from bus.events.compatibility import unwrapped
 from bus.events.schema import Schema
 
 
@@ -46,7 +47,7 @@ def _column(writer: Schema, reader: Schema, name: str, frame: pl.DataFrame) -> p
 def _resolve(writer: Node, reader: Node, avro: Json, value: object) -> object:
     if value is None or writer == reader:
         return value
-    avro = _inner(avro)
+    avro = unwrapped(avro)
     if reader.kind == "record":
         return _resolve_record(writer, reader, cast("dict[str, Json]", avro), cast("Mapping[str, object]", value))
     if reader.kind == "array" and writer.items is not None and reader.items is not None:
@@ -65,11 +66,3 @@ def _resolve_record(writer: Node, reader: Node, avro: dict[str, Json], value: Ma
         out[name] = _resolve(known[name], node, raw[name]["type"], value[name]) if name in known else raw[name]["default"]
     return out
 
-
-def _inner(avro: Json) -> Json:
-    """The description of a type without the union and the wrapping around it."""
-    if isinstance(avro, list):
-        return _inner(next(branch for branch in avro if branch != "null"))
-    if isinstance(avro, dict) and isinstance(avro.get("type"), (dict, list)):
-        return _inner(avro["type"])
-    return avro

@@ -11,7 +11,7 @@ from typing import cast
 import fastavro
 import polars as pl
 
-from bus.events.avro import Json, Node, UnsupportedType, fingerprint_of, node_of, plain
+from bus.events.avro import Json, Node, UnsupportedType, default_fits, fields_of, fingerprint_of, node_of, plain
 from bus.events.envelope import ENVELOPE_FIELDS, EventType
 
 _TIME: Json = {"type": "long", "logicalType": "timestamp-micros"}
@@ -163,6 +163,9 @@ def record_problems(avro: Mapping[str, Json], name: str) -> list[str]:
     try:
         node_of(dict(avro))
         fastavro.parse_schema(cast("dict[str, Json]", plain(dict(avro))))
+        for path, field in fields_of(dict(avro)):
+            if "default" in field and not default_fits(node_of(field["type"]), field["default"]):
+                problems.append(f"field {path}: the default {json.dumps(field['default'])} is not a value of its type (of a union: of its first branch)")
     except UnsupportedType as error:
         problems.append(str(error))
     except Exception as error:  # fastavro raises many kinds
