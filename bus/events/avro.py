@@ -112,7 +112,9 @@ def node_of(schema: Json, scale: int | None = None) -> Node:
         return _union(schema, scale)
     if isinstance(schema, str):
         if schema not in _PRIMITIVES:
-            raise UnsupportedType(f"type {schema!r}: allowed are {', '.join(_PRIMITIVES)}, enum, fixed, record, array and [null, T], each written out")
+            raise UnsupportedType(
+                f"type {schema!r}: allowed are {', '.join(_PRIMITIVES)}, enum, fixed, record, array and [null, T], each written out"
+            )
         return Node(schema, scale=scale)
     if not isinstance(schema, dict):
         raise UnsupportedType(f"a type is a name, a list or an object, not {json.dumps(schema)}")
@@ -155,8 +157,10 @@ def _complex(schema: dict[str, Json], scale: int | None) -> Node:
             return Node("date")
         if (kind, logical) == ("long", "timestamp-micros"):
             return Node("timestamp")
-        raise UnsupportedType(f"logicalType {logical!r} on {kind!r}: allowed are timestamp-micros on long and date on int; decimals are long with a scale")
-    return node_of(kind, cast("int | None", own))
+        raise UnsupportedType(
+            f"logicalType {logical!r} on {kind!r}: allowed are timestamp-micros on long and date on int; decimals are long with a scale"
+        )
+    return node_of(kind, own)
 
 
 def _record_fields(schema: dict[str, Json]) -> Iterator[tuple[str, Node]]:

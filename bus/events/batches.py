@@ -31,10 +31,12 @@ class UndecodableRecords(RecordError):
         self.indices = tuple(indices)
         self.reasons = tuple(reasons)
         first = f"{type_name}: {len(self.indices)} records cannot be decoded; the first: {self.reasons[0]}"
-        super().__init__(first, rule="undecodable", received=self.reasons[0], allowed="the Avro datum of its schema, nothing before or after it")
+        super().__init__(
+            first, rule="undecodable", received=self.reasons[0], allowed="the Avro datum of its schema, nothing before or after it"
+        )
 
 
-class NotHot(Exception):  # noqa: N818  not an error: the batch takes the other path
+class NotHot(Exception):
     """The fast decoder could not vouch for the batch."""
 
 
@@ -118,7 +120,9 @@ def read_datum(schema: Schema, datum: bytes) -> dict[str, object]:
         again = io.BytesIO()
         fastavro.schemaless_writer(again, schema.plain_parsed, values, strict=True)
     except _READ_ERRORS as error:
-        raise RecordError(f"{schema.name}: {len(datum)} bytes that are not a datum of the schema ({type(error).__name__})", rule="undecodable") from error
+        raise RecordError(
+            f"{schema.name}: {len(datum)} bytes that are not a datum of the schema ({type(error).__name__})", rule="undecodable"
+        ) from error
     if stream.tell() != len(datum):
         raise RecordError(f"{schema.name}: {len(datum) - stream.tell()} bytes follow the datum", rule="undecodable")
     if again.getvalue() != datum or not _in_range(schema.node, values):

@@ -177,4 +177,8 @@ def _collisions(current: Sequence[Schema], superseded: Sequence[Schema]) -> Iter
     for schema in (*current, *superseded):
         other = ids.setdefault(schema.schema_id, schema)
         if (other.name, other.version) != (schema.name, schema.version):
-            yield Problem(schema.where or schema.name, f"schema id {schema.schema_id} is already that of {other.name} ({other.where}); pin another in its lock file", "K04")
+            yield Problem(
+                schema.where or schema.name,
+                f"schema id {schema.schema_id} is already that of {other.name} ({other.where}); pin another in its lock file",
+                "K04",
+            )

@@ -44,7 +44,11 @@ class Codec:
         event = envelope.event
         if event.type not in self.catalogue:
             raise SchemaViolation(
-                f"event type {event.type!r} has no schema", field="type", rule="unknown_type", received=event.type, allowed=", ".join(self.catalogue)
+                f"event type {event.type!r} has no schema",
+                field="type",
+                rule="unknown_type",
+                received=event.type,
+                allowed=", ".join(self.catalogue),
             )
         schema = self.catalogue[event.type]
         _refuse_envelope(schema, envelope)
@@ -103,14 +107,18 @@ class Codec:
         if fingerprint is not None and fingerprint != writer.fingerprint.encode():
             raise _mismatch(writer, fingerprint)
         if name is not None and name != writer.name.encode():
-            raise SchemaMismatch(f"schema id {writer.schema_id} is that of {writer.name}, the header ce_type names {name.decode(errors='replace')!r}")
+            raise SchemaMismatch(
+                f"schema id {writer.schema_id} is that of {writer.name}, the header ce_type names {name.decode(errors='replace')!r}"
+            )
         return writer
 
     def _by_prefix(self, prefix: bytes) -> Schema:
         schema_id = int.from_bytes(prefix[1:], "big")
         writer = self.catalogue.by_id(schema_id)
         if writer is None:
-            raise SchemaMismatch(f"schema id {schema_id} is not in the catalogue: this process knows older schemas than the writer, or another registry's")
+            raise SchemaMismatch(
+                f"schema id {schema_id} is not in the catalogue: this process knows older schemas than the writer, or another registry's"
+            )
         return writer
 
     def encode_record(self, name: str, values: Mapping[str, object]) -> tuple[bytes, Headers]:
@@ -130,10 +138,8 @@ class Codec:
         if fingerprints is not None:
             self._check_fingerprints(values, fingerprints)
         prefix = reader.prefix
-        if set(map(_prefix_of, values)) <= {prefix}:
-            frame = decode_data(reader, list(map(_datum_of, values)))
-        else:
-            frame = self._decode_mixed(reader, values)
+        uniform = set(map(_prefix_of, values)) <= {prefix}
+        frame = decode_data(reader, list(map(_datum_of, values))) if uniform else self._decode_mixed(reader, values)
         return frame.with_columns(pl.Series("_offset", offsets, dtype=pl.Int64))
 
     def _check_fingerprints(self, values: Sequence[bytes], fingerprints: Sequence[bytes]) -> None:
@@ -173,7 +179,12 @@ def envelope_of(type_name: str, values: Mapping[str, object]) -> Envelope:
     payload = {name: value for name, value in values.items() if name not in ENVELOPE_FIELDS}
     event = Event(type_name, cast("str", values["subject"]), cast("datetime", values["occurred_at"]), payload)
     return Envelope(
-        event, cast("str", values["source"]), cast("int", values["sequence"]), cast("int", values["version"]), Op(values["op"]), cast("str", values["batch"])
+        event,
+        cast("str", values["source"]),
+        cast("int", values["sequence"]),
+        cast("int", values["version"]),
+        Op(str(values["op"])),
+        cast("str", values["batch"]),
     )
 
 
@@ -184,14 +195,16 @@ def _refuse_envelope(schema: Schema, envelope: Envelope) -> None:
             f"{schema.name}: op {envelope.op} on a type that is not correctable", field="op", rule="not_correctable",
             received=str(envelope.op), allowed="CREATE",
         )  # fmt: skip
-    if isinstance(at, datetime) and at.utcoffset() is not None and not EARLIEST <= at < LATEST:
+    if at.utcoffset() is not None and not EARLIEST <= at < LATEST:
         raise SchemaViolation(
             f"{schema.name}: field occurred_at: received {at.isoformat()}; allowed: from 1900 to 2199", field="occurred_at", rule="range",
             received=at.isoformat(), allowed="1900 to 2199",
         )  # fmt: skip
     if not envelope.event.subject or not envelope.source:
         name = "source" if envelope.event.subject else "subject"
-        raise SchemaViolation(f"{schema.name}: field {name} is empty", field=name, rule="empty", received="''", allowed="text that is not empty")
+        raise SchemaViolation(
+            f"{schema.name}: field {name} is empty", field=name, rule="empty", received="''", allowed="text that is not empty"
+        )
 
 
 def _write(schema: Schema, datum: Mapping[str, object]) -> bytes:
@@ -203,4 +216,6 @@ def _write(schema: Schema, datum: Mapping[str, object]) -> bytes:
 
 def _mismatch(writer: Schema, fingerprint: bytes) -> SchemaMismatch:
     named = fingerprint.decode(errors="replace")
-    return SchemaMismatch(f"schema id {writer.schema_id} is that of {writer.name} ({writer.fingerprint[:16]}…), the header ce_dataschema names {named[:16]}…")
+    return SchemaMismatch(
+        f"schema id {writer.schema_id} is that of {writer.name} ({writer.fingerprint[:16]}…), the header ce_dataschema names {named[:16]}…"
+    )

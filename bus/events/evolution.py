@@ -65,4 +65,3 @@ def _resolve_record(writer: Node, reader: Node, avro: dict[str, Json], value: Ma
     for name, node in reader.fields:
         out[name] = _resolve(known[name], node, raw[name]["type"], value[name]) if name in known else raw[name]["default"]
     return out
-

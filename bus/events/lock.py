@@ -48,9 +48,13 @@ def read_lock(root: Path) -> tuple[Release, ...] | None:
         return None
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))["schemas"]
-        releases = tuple(Release(int(e["id"]), str(e["name"]), int(e["version"]), str(e["fingerprint"]), dict(e["schema"])) for e in entries)
+        releases = tuple(
+            Release(int(e["id"]), str(e["name"]), int(e["version"]), str(e["fingerprint"]), dict(e["schema"])) for e in entries
+        )
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConfigurationError([Problem(str(path), f"not a lock file ({type(error).__name__}: {error}); restore it from version control")]) from error
+        raise ConfigurationError(
+            [Problem(str(path), f"not a lock file ({type(error).__name__}: {error}); restore it from version control")]
+        ) from error
     problems = list(_lock_problems(str(path), releases))
     if problems:
         raise ConfigurationError(problems)

@@ -171,6 +171,10 @@ def create_registry_app(catalogue: Catalogue | Callable[[], Catalogue], topics: 
     @app.middleware("http")
     async def not_found(request: Request, call_next: RequestResponseEndpoint) -> Response:
         response = await call_next(request)
-        return _error(404, "HTTP 404 Not Found", 404) if response.status_code == 404 and response.headers.get("content-type") != _MEDIA_TYPE else response
+        return (
+            _error(404, "HTTP 404 Not Found", 404)
+            if response.status_code == 404 and response.headers.get("content-type") != _MEDIA_TYPE
+            else response
+        )
 
     return app

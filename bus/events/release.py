@@ -49,9 +49,15 @@ def _next(file: SchemaFile, taken: Sequence[Release], version: int, overlay: boo
     fingerprint = fingerprint_of(file.avro)
     counted = 1 + max((r.id for r in taken if r.id < COMPUTED_IDS), default=0)
     schema = without_docs(file.avro)
-    return Release(computed_id(fingerprint) if overlay else counted, file.name, version, fingerprint, schema if isinstance(schema, dict) else {})
+    return Release(
+        computed_id(fingerprint) if overlay else counted, file.name, version, fingerprint, schema if isinstance(schema, dict) else {}
+    )
 
 
 def _repeated(known: Sequence[Release], fresh: Sequence[Release]) -> list[Problem]:
     ids = {r.id: r.name for r in known}
-    return [Problem(r.name, f"computed id {r.id} is already that of {ids[r.id]}; add any property to its schema", "K04") for r in fresh if r.id in ids]
+    return [
+        Problem(r.name, f"computed id {r.id} is already that of {ids[r.id]}; add any property to its schema", "K04")
+        for r in fresh
+        if r.id in ids
+    ]

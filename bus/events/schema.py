@@ -63,7 +63,7 @@ class Schema:
     def fields(self) -> Mapping[str, Field]:
         """All fields by name, in the order of the file."""
         nodes = dict(self.node.fields)
-        return {name: _field(cast("dict[str, Json]", raw), nodes[name]) for raw in _raw_fields(self.avro) for name in [raw["name"]] if isinstance(name, str)}
+        return {str(raw["name"]): _field(raw, nodes[str(raw["name"])]) for raw in _raw_fields(self.avro)}
 
     @cached_property
     def correctable(self) -> bool:
@@ -96,7 +96,8 @@ class Schema:
     @cached_property
     def plain_parsed(self) -> dict[str, Json]:
         """fastavro's form of the schema, with times as integers."""
-        return cast("dict[str, Json]", fastavro.parse_schema(self.plain_json))
+        parsed: object = fastavro.parse_schema(self.plain_json)
+        return cast("dict[str, Json]", parsed)
 
     @cached_property
     def hot_json(self) -> str:
@@ -163,12 +164,16 @@ def record_problems(avro: Mapping[str, Json], name: str) -> list[str]:
     try:
         node_of(dict(avro))
         fastavro.parse_schema(cast("dict[str, Json]", plain(dict(avro))))
+        paths = [path for path, _ in fields_of(dict(avro))]
+        problems += [f"field {path} stands twice" for path in sorted({path for path in paths if paths.count(path) > 1})]
         for path, field in fields_of(dict(avro)):
             if "default" in field and not default_fits(node_of(field["type"]), field["default"]):
-                problems.append(f"field {path}: the default {json.dumps(field['default'])} is not a value of its type (of a union: of its first branch)")
+                problems.append(
+                    f"field {path}: the default {json.dumps(field['default'])} is not a value of its type (of a union: of its first branch)"
+                )
     except UnsupportedType as error:
         problems.append(str(error))
-    except Exception as error:  # fastavro raises many kinds
+    except Exception as error:  # noqa: BLE001  whatever fastavro finds wrong, in its many kinds, is wrong with the file
         problems.append(f"not valid Avro: {type(error).__name__}: {error}")
     return problems
 
@@ -183,7 +188,9 @@ def envelope_problems(avro: Mapping[str, Json]) -> list[str]:
     for field in fields[: len(ENVELOPE_FIELDS)]:
         name, kind = str(field["name"]), field.get("type")
         if name == "op":
-            if not (isinstance(kind, dict) and kind.get("type") == "enum" and kind.get("symbols") == _OPS and kind.get("default") == "CREATE"):
+            if not (
+                isinstance(kind, dict) and kind.get("type") == "enum" and kind.get("symbols") == _OPS and kind.get("default") == "CREATE"
+            ):
                 problems.append('op must be an enum of CREATE, CORRECT, CANCEL with the default "CREATE"')
         elif kind != _ENVELOPE_TYPES[name]:
             problems.append(f"{name} must be {json.dumps(_ENVELOPE_TYPES[name])}")

@@ -25,9 +25,12 @@ _INT, _LONG = (-(1 << 31), (1 << 31) - 1), (-(1 << 63), (1 << 63) - 1)
 EARLIEST, LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
 
+_NO_NIK = "no NIK: the connector replaces it by its HMAC (DESIGN §5)"
+
+
 def shape_of(value: object) -> str:
     """What kind of thing a value is, without the value."""
-    match value:
+    match value:  # bool before int, as True is an int
         case None:
             return "null"
         case bool():
@@ -50,7 +53,9 @@ def shape_of(value: object) -> str:
     return f"a {type(value).__name__}"
 
 
-class _Refused(Exception):  # noqa: N818  carries a refusal up to where the field's path and its pii are known
+class _Refused(Exception):
+    """Carries a refusal up to where the field's path and its `pii` are known."""
+
     def __init__(self, rule: str, allowed: str, value: object, *, path: str = "", shape: str = "") -> None:
         self.rule, self.allowed, self.value, self.path, self.shape = rule, allowed, value, path, shape
 
@@ -138,7 +143,7 @@ def _string(value: object, personal: bool) -> str:
     if not isinstance(value, str):
         raise _Refused("type", "text", value)
     if personal and len(value) >= 16 and contains_nik(value):
-        raise _Refused("nik", "no NIK: the connector replaces it by its HMAC (DESIGN §5)", value, shape=SHAPE)
+        raise _Refused("nik", _NO_NIK, value, shape=SHAPE)
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -155,7 +160,7 @@ def _integer(node: Node, value: object, personal: bool) -> int:
     if not low <= value <= high:
         raise _Refused("range", f"{low} to {high}", value)
     if personal and is_nik_number(value):
-        raise _Refused("nik", "no NIK: the connector replaces it by its HMAC (DESIGN §5)", value, shape=SHAPE)
+        raise _Refused("nik", _NO_NIK, value, shape=SHAPE)
     return int(value)
 
 
@@ -168,10 +173,8 @@ def _scaled(scale: int, value: object, low: int, high: int) -> int:
     if abs(power) > 400 or len(digits) > 400:
         raise _Refused("range", allowed, value, shape=shape_of(value))
     unscaled = int("".join(map(str, digits))) * (-1 if value.is_signed() else 1)
-    whole, rest = (unscaled * 10**power, 0) if power >= 0 else (abs(unscaled) // 10**-power, abs(unscaled) % 10**-power)
-    if power < 0:
-        whole = -whole if unscaled < 0 else whole
-    if rest:
+    whole = unscaled * int(10**power) if power >= 0 else unscaled // int(10**-power)
+    if power < 0 and whole * int(10**-power) != unscaled:
         raise _Refused("scale", allowed, value)
     if not low <= whole <= high:
         raise _Refused("range", f"{allowed}, from {Decimal(low).scaleb(-scale)} to {Decimal(high).scaleb(-scale)}", value)
@@ -187,7 +190,7 @@ def _number(node: Node, value: object, personal: bool) -> float:
     if number != value or (node.kind == "float" and abs(number) > 3.4e38):
         raise _Refused("range", "a number that a double holds exactly", value)
     if personal and is_nik_number(number):
-        raise _Refused("nik", "no NIK: the connector replaces it by its HMAC (DESIGN §5)", value, shape=SHAPE)
+        raise _Refused("nik", _NO_NIK, value, shape=SHAPE)
     return number
 
 
@@ -210,7 +213,8 @@ def _record(node: Node, value: object, personal: bool) -> dict[str, object]:
     names = [name for name, _ in node.fields]
     for name in value:
         if name not in names:
-            raise _Refused("unknown_field", ", ".join(names), value, path=f".{str(name)[:60]}" if not contains_nik(str(name)) else "", shape=shape_of(value[name]))
+            path = "" if contains_nik(str(name)) else f".{str(name)[:60]}"
+            raise _Refused("unknown_field", ", ".join(names), value, path=path, shape=shape_of(value[name]))
     datum = {}
     for name, inner in node.fields:
         if name not in value:
@@ -239,17 +243,30 @@ def _other(node: Node, value: object) -> object:
         return value
     if node.kind == "date" and isinstance(value, date) and not isinstance(value, datetime):
         return (value - _EPOCH_DAY).days
-    if node.kind == "bytes" and isinstance(value, bytes):
-        return value
-    if node.kind == "fixed" and isinstance(value, bytes) and len(value) == node.size:
+    if isinstance(value, bytes) and (node.kind == "bytes" or (node.kind == "fixed" and len(value) == node.size)):
+        if contains_nik(value.decode("latin-1")):
+            raise _Refused("nik", _NO_NIK, value, shape=SHAPE)
         return value
     raise _Refused("type", _named(node), value)
 
 
+_NAMES: Mapping[str, str] = {
+    "int": "an integer of 32 bits",
+    "long": "an integer of 64 bits",
+    "string": "text",
+    "boolean": "true or false",
+    "double": "a finite number",
+    "float": "a finite number",
+    "date": "a date (not a time)",
+    "timestamp": "a time with zone",
+    "record": "a record",
+    "array": "a list",
+    "bytes": "bytes",
+}
+
+
 def _named(node: Node) -> str:
-    names = {"int": "an integer of 32 bits", "long": "an integer of 64 bits", "string": "text", "boolean": "true or false", "double": "a finite number"}
-    names |= {"date": "a date (not a time)", "timestamp": "a time with zone", "record": "a record", "array": "a list", "fixed": f"{node.size} bytes"}
-    return names.get(node.kind, node.kind)
+    return f"{node.size} bytes" if node.kind == "fixed" else _NAMES.get(node.kind, node.kind)
 
 
 def readable(node: Node, wire: object) -> object:
