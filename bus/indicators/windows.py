@@ -1,0 +1,84 @@
+"""Calendar windows in the regency's civil time: where each begins and ends, as microseconds since 1970 in UTC.
+
+A window is named by its start. Days begin at local midnight, weeks on Monday, quarters in January, April, July and October.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+
+import polars as pl
+
+from bus.clock import LOCAL_ZONE
+
+#: The windows that an indicator may have, from the shortest to the longest.
+WINDOWS = ("15m", "1h", "1d", "1w", "1mo", "1q", "1y")
+
+_SECOND = 1_000_000
+_LENGTHS = {"15m": 900 * _SECOND, "1h": 3600 * _SECOND, "1d": 86_400 * _SECOND, "1w": 7 * 86_400 * _SECOND}
+_MONTHS = {"1mo": 1, "1q": 3, "1y": 12}
+_FIRST_MONDAY = 4 * 86_400 * _SECOND
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LOCAL_EPOCH = datetime(1970, 1, 1)
+
+#: From 1965 (the last change came into force on 1 January 1964) Asia/Jakarta is UTC+7; earlier times go through the zone database.
+_FIXED_SINCE = -157_766_400 * _SECOND
+_OFFSET = 7 * 3600 * _SECOND
+
+
+def to_datetime(micros: int) -> datetime:
+    """The same moment as an aware datetime in Asia/Jakarta."""
+    return (_EPOCH + timedelta(microseconds=micros)).astimezone(LOCAL_ZONE)
+
+
+def to_micros(moment: datetime) -> int:
+    """Microseconds since 1970 of an aware datetime, exactly."""
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+@lru_cache(maxsize=65_536)
+def window_start(micros: int, window: str) -> int:
+    """Start of the window that the moment lies in."""
+    return to_micros(_civil_start(to_datetime(micros), window).replace(tzinfo=LOCAL_ZONE))
+
+
+@lru_cache(maxsize=65_536)
+def window_end(start: int, window: str) -> int:
+    """End (exclusive) of the window that begins at `start`: the start of the next one."""
+    local = to_datetime(start).replace(tzinfo=None)
+    if window in _LENGTHS:
+        end = local + timedelta(microseconds=_LENGTHS[window])
+    else:
+        months = local.year * 12 + local.month - 1 + _MONTHS[window]
+        end = local.replace(year=months // 12, month=months % 12 + 1)
+    return to_micros(end.replace(tzinfo=LOCAL_ZONE))
+
+
+def local_time(moments: pl.Series) -> pl.Series:
+    """UTC moments (`Datetime('us', 'UTC')`) as civil time in Asia/Jakarta without zone."""
+    return moments.dt.convert_time_zone(LOCAL_ZONE.key).dt.replace_time_zone(None)
+
+
+def window_starts(moments: pl.Series, window: str) -> pl.Series:
+    """`window_start` of a column of moments (`Datetime('us', 'UTC')`, no nulls), as an Int64 column."""
+    micros = moments.to_physical()
+    earliest = micros.min()
+    if isinstance(earliest, int) and earliest < _FIXED_SINCE:
+        return pl.Series(moments.name, [window_start(each, window) for each in micros.to_list()], dtype=pl.Int64)
+    local = micros + _OFFSET
+    if window in _MONTHS:
+        return local.cast(pl.Datetime("us")).dt.truncate(window).to_physical() - _OFFSET
+    shift = _FIRST_MONDAY if window == "1w" else 0
+    length = _LENGTHS[window]
+    return (local - shift) // length * length + (shift - _OFFSET)
+
+
+def _civil_start(local: datetime, window: str) -> datetime:
+    civil = local.replace(tzinfo=None, fold=0)
+    if window in _LENGTHS:
+        since = _LOCAL_EPOCH + timedelta(microseconds=_FIRST_MONDAY if window == "1w" else 0)
+        length = timedelta(microseconds=_LENGTHS[window])
+        return since + (civil - since) // length * length
+    month = (civil.month - 1) // _MONTHS[window] * _MONTHS[window] + 1
+    return civil.replace(month=month, day=1, hour=0, minute=0, second=0, microsecond=0)
