@@ -1,0 +1,147 @@
+"""The Faust application: two agents that hand batches to a worker's stages, and a table that shows the live indicators."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from typing import Any, cast
+
+import faust
+import structlog
+from faust.types import TP
+
+from bus.indicators.outputs import Output
+from bus.kafka.ports import TopicPartition
+from bus.kafka.topics import PARTIALS
+from bus.settings import Settings
+from bus.streams.transport import BatchTransport, Passthrough, batch_scheduler
+from bus.streams.worker import Worker, fail
+
+_log = structlog.get_logger(__name__)
+
+#: Batches (of up to `max_poll_records` records together) that wait for an agent.
+_BUFFERED_BATCHES = 16
+
+
+class StreamsApp(faust.App):
+    """A Faust app whose batched topics are read where its worker says."""
+
+    positions: Worker
+
+    def _new_transport(self) -> Any:
+        return BatchTransport(self.conf.broker_consumer, self)
+
+    def _crash(self, reason: BaseException) -> None:
+        """Whatever crashes inside Faust ends the process, instead of being restarted halfway."""
+        if not self.should_stop and not isinstance(reason, asyncio.CancelledError):
+            fail(reason)
+        super()._crash(reason)
+
+    async def seek(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Read on from these offsets, also where reading was paused."""
+        wanted = {TP(tp.topic, tp.partition): offset for tp, offset in positions.items()}
+        await cast("Any", self.consumer).seek_wait(wanted)
+        self.consumer.resume_partitions(set(wanted))
+
+
+def create_app(settings: Settings, worker: Worker) -> StreamsApp:
+    """The application of one worker process; nothing is started yet."""
+    kafka, streams = settings.kafka, settings.streams
+    app = StreamsApp(
+        streams.group,
+        broker=[f"kafka://{server.strip()}" for server in kafka.bootstrap_servers.split(",")],
+        store="memory://",
+        autodiscover=False,
+        ConsumerScheduler=batch_scheduler(worker.batched),
+        processing_guarantee="at_least_once",
+        consumer_group_instance_id=None if kafka.embedded else streams.instance or None,
+        consumer_auto_offset_reset="earliest",
+        consumer_max_fetch_size=4 * 1024 * 1024,
+        broker_max_poll_records=streams.max_poll_records,
+        broker_session_timeout=kafka.session_timeout_seconds,
+        broker_heartbeat_interval=min(3.0, kafka.session_timeout_seconds / 4),
+        broker_request_timeout=max(kafka.request_timeout_seconds, kafka.session_timeout_seconds + 1),
+        broker_commit_interval=2.8,
+        producer_acks=-1,
+        producer_linger=0.02,
+        stream_buffer_maxsize=_BUFFERED_BATCHES,
+        stream_wait_empty=False,
+        stream_recovery_delay=0.0,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        table_standby_replicas=0,
+        web_enabled=False,
+    )
+    app.positions = worker
+    _agents(app, settings, worker)
+    _assignments(app, worker)
+    return app
+
+
+def _agents(app: StreamsApp, settings: Settings, worker: Worker) -> None:
+    live = app.Table("live", partitions=settings.kafka.partials_partitions, key_serializer="raw", value_serializer="raw")
+
+    async def carry(stream: Any) -> None:
+        async for records in stream:
+            message = stream.current_event.message
+            partition = TopicPartition(message.topic, message.partition)
+            try:
+                seek = await worker.on_batch(partition, message.generation_id, records)
+                if seek is not None:
+                    await app.seek({seek.partition: seek.offset})
+                if partition.topic == PARTIALS:
+                    for output in worker.merge_work.take_shown():
+                        live[live_key(output)] = live_value(output)
+            except Exception as error:
+                fail(error)
+
+    async def merge(stream: Any) -> None:
+        await carry(stream)
+
+    async def fold(stream: Any) -> None:
+        await carry(stream)
+
+    app.agent(app.topic(*worker.event_topics, schema=Passthrough()), name="fold", concurrency=1)(fold)
+    app.agent(app.topic(PARTIALS, schema=Passthrough()), name="merge", concurrency=1)(merge)
+
+
+def _assignments(app: StreamsApp, worker: Worker) -> None:
+    async def complete(*_: Any, **__: Any) -> None:
+        generation = app.consumer_generation_id
+        try:
+            worker.watchdog.loading()
+            await worker.load({TopicPartition(tp.topic, tp.partition) for tp in app.consumer.assignment()}, generation)
+        except Exception as error:
+            fail(error)
+
+    async def revoked(_: Any, partitions: Any, **__: Any) -> None:
+        try:
+            await worker.let_go({TopicPartition(tp.topic, tp.partition) for tp in partitions})
+        except Exception as error:
+            fail(error)
+
+    app.on_rebalance_complete.connect(complete, weak=False)
+    app.on_partitions_revoked.connect(revoked, weak=False)
+
+
+def live_key(output: Output) -> bytes:
+    """The key of a cell in the table `live`."""
+    return output.indicator.encode() + b" " + output.key()
+
+
+def live_value(output: Output) -> bytes:
+    """What the table shows of a cell, JSON."""
+    return json.dumps(
+        {
+            "value": output.value,
+            "n": output.n,
+            "version": output.version,
+            "revision": output.revision,
+            "status": output.status,
+            "window_start_us": output.window_start_us,
+            "dimensions": dict(output.dimensions),
+        },
+        ensure_ascii=False,
+        separators=(",", ":"),
+    ).encode()

@@ -1,0 +1,95 @@
+"""The merge as work of a stage: partials in, values of indicators out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bus.events.codec import Codec
+from bus.indicators.merge import MergeUnit
+from bus.indicators.outputs import Output
+from bus.kafka.ports import Message, Record, Snapshot, TopicPartition
+from bus.kafka.topics import INDICATORS_PREFIX, PARTIALS
+from bus.streams.outputs import Mark, Place, encode_output, mark_of, topic_of
+from bus.streams.work import Effects, Prepared
+
+Parts = list[tuple[int, bytes]]
+
+
+@dataclass(slots=True)
+class _Standing:
+    mark: Mark
+    offset: int = -1
+
+
+class MergeWork:
+    """One unit for each partition of `bus.partials`.
+
+    `standing` is what this process has published of each cell and where, for the owner's watch over its outputs (R5); `shown` collects the
+    outputs of the batch in hand for the tables.
+    """
+
+    name = "merge"
+    may_begin_late = True
+
+    def __init__(self, codec: Codec) -> None:
+        self._codec = codec
+        self.standing: dict[Place, _Standing] = {}
+        self.shown: list[Output] = []
+
+    def unit_ids(self, partition: TopicPartition) -> Sequence[str]:
+        return [MergeUnit.new(partition.partition).unit_id] if partition.topic == PARTIALS else []
+
+    def fresh(self, partition: TopicPartition, unit_id: str, offset: int) -> MergeUnit:
+        unit = MergeUnit.new(partition.partition)
+        unit.offset = offset
+        return unit
+
+    def restore(self, partition: TopicPartition, unit_id: str, snapshot: Snapshot) -> MergeUnit:
+        return MergeUnit.load(partition.partition, snapshot.offset, snapshot.chunks)
+
+    def prepare(self, partition: TopicPartition, records: Sequence[Record]) -> Prepared[Parts]:
+        parts = [(record.offset, record.value) for record in records if record.value is not None]
+        return Prepared(parts, records[0].offset, records[-1].offset)
+
+    def apply(self, unit: MergeUnit, prepared: Prepared[Parts]) -> Effects:
+        outputs = unit.apply(prepared.batch)
+        unit.offset = max(unit.offset, prepared.last)
+        self.shown += outputs
+        return Effects(changed=self.messages(outputs))
+
+    def announce(self, unit: MergeUnit) -> list[Message]:
+        return self.messages(unit.full_outputs())
+
+    def replaces(self, new: str, old: str) -> bool:
+        return False
+
+    def repeats_to(self, unit: MergeUnit) -> int:
+        return -1
+
+    def messages(self, outputs: Sequence[Output]) -> list[Message]:
+        """The records of these outputs, in order."""
+        messages = []
+        for output in outputs:
+            key, value, headers = encode_output(self._codec, output)
+            topic = topic_of(output.indicator)
+            known = self.standing.get((topic, key))
+            self.standing[topic, key] = _Standing(mark_of(output), known.offset if known is not None else -1)
+            messages.append(Message(topic, 0, key, value, headers))
+        return messages
+
+    def sent(self, messages: Sequence[Message], offsets: Sequence[int]) -> None:
+        for message, offset in zip(messages, offsets, strict=True):
+            if message.key is not None and message.topic.startswith(INDICATORS_PREFIX):
+                standing = self.standing.get((message.topic, message.key))
+                if standing is not None:
+                    standing.offset = max(standing.offset, offset)
+
+    def stands(self, place: Place, mark: Mark, offset: int) -> None:
+        """Somebody before this process published a cell with that mark at that offset."""
+        self.standing[place] = _Standing(mark, offset)
+
+    def take_shown(self) -> list[Output]:
+        """The outputs since the last call."""
+        shown, self.shown = self.shown, []
+        return shown

@@ -1,0 +1,81 @@
+"""Units that stand behind their lane: they read the log by themselves and join at exactly the lane's position (DESIGN R1)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from bus.kafka.ports import Record
+from bus.streams.lane import Lane, Replay
+from bus.streams.work import B, U
+
+if TYPE_CHECKING:
+    from bus.streams.stage import Stage
+
+_log = structlog.get_logger(__name__)
+
+
+async def catch_up(stage: Stage[U, B]) -> bool:
+    """One step of the first replay that can go on; False when none can."""
+    for lane in list(stage.lanes.values()):
+        for replay in list(lane.replays):
+            if replay.unit.offset + 1 <= lane.position:
+                await _step(stage, lane, replay)
+                return True
+    return False
+
+
+async def _step(stage: Stage[U, B], lane: Lane[U], replay: Replay[U]) -> None:
+    """Far behind, the log is read while the live batches go on; the last stretch is read with the lane held still."""
+    if lane.position - replay.unit.offset - 1 > stage.replay_records:
+        records = await _read(stage, lane, replay)
+        async with stage.turn:
+            await _continue(stage, lane, replay, records)
+        return
+    async with stage.turn:
+        await _continue(stage, lane, replay, await _read(stage, lane, replay))
+        if _still(stage, lane, replay) and replay.unit.offset + 1 == lane.position:
+            await _join(stage, lane, replay)
+
+
+async def _read(stage: Stage[U, B], lane: Lane[U], replay: Replay[U]) -> list[Record]:
+    start = replay.unit.offset + 1
+    stop = min(lane.position, start + stage.replay_records)
+    records: list[Record] = []
+    if start < stop:
+        async for batch in stage.reader.read(lane.partition, start, stop):
+            records.extend(batch)
+    return records
+
+
+async def _continue(stage: Stage[U, B], lane: Lane[U], replay: Replay[U], records: list[Record]) -> None:
+    if not records or not _still(stage, lane, replay):
+        return
+    prepared = stage.prepare(lane, records)
+    await stage.effect(prepared.rejected)
+    if not _still(stage, lane, replay):
+        return
+    effects = stage.work.apply(replay.unit, prepared)
+    await stage.effect(effects.rejected)
+    if replay.announced:
+        await stage.effect(effects.changed)
+
+
+async def _join(stage: Stage[U, B], lane: Lane[U], replay: Replay[U]) -> None:
+    """From here on the unit is published: if it never was, it says all of its state first."""
+    unit = replay.unit
+    if not replay.announced:
+        await stage.effect(stage.work.announce(unit))
+        if not _still(stage, lane, replay):
+            return
+    lane.replays.remove(replay)
+    lane.units[unit.unit_id] = unit
+    wanted = set(stage.work.unit_ids(lane.partition))
+    for old in [name for name in lane.units if name not in wanted and stage.work.replaces(unit.unit_id, name)]:
+        del lane.units[old]
+    _log.info("unit_joined", unit=unit.unit_id, offset=unit.offset)
+
+
+def _still(stage: Stage[U, B], lane: Lane[U], replay: Replay[U]) -> bool:
+    return stage.owns(lane) and replay in lane.replays
