@@ -46,8 +46,9 @@ class Additive:
 
     def absorb(self, acc: list[int], group: Sequence[int]) -> None:
         """Add a whole group of events: (n, totals …)."""
-        for position, value in enumerate(group):
-            acc[position] += value
+        acc[0] += group[0]
+        for position in range(1, len(group)):
+            acc[position] += group[position]
 
     def summary(self, acc: list[int]) -> Summary:
         return list(acc)
@@ -78,6 +79,8 @@ class Extreme:
         raise TypeError(f"{self.kind} of an event that cannot be corrected has nothing to take back")
 
     def absorb(self, acc: list[int | None], group: Sequence[int]) -> None:
+        if not group[0]:
+            return
         held = acc[1]
         acc[0] = (acc[0] or 0) + group[0]
         acc[1] = group[1] if held is None else self._pick(held, group[1])

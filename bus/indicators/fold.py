@@ -11,7 +11,7 @@ Whatever the batch boundaries, duplicates and repetitions: the same log gives th
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from bus.errors import FatalError, OffsetGap
 from bus.indicators.accumulators import ACCUMULATOR_VERSION, accumulator
@@ -121,10 +121,8 @@ class FoldUnit:
             yield canonical([subject, *self._subjects[subject]])
 
     def _partial(self, first: int, keys: Iterable[CellKey], *, full: bool = False, faults: tuple[RowFault, ...] = ()) -> Partial:
-        cells = {}
-        for key in keys:
-            acc, revision = self._cells[key]
-            cells[key] = (self._accumulator.summary(acc), revision)
+        summary, held = self._accumulator.summary, self._cells
+        cells = {key: (summary(held[key][0]), held[key][1]) for key in keys}
         return Partial(
             definition=self.indicator.definition,
             topic=self.topic,
@@ -138,20 +136,23 @@ class FoldUnit:
             faults=faults,
         )
 
-    def _fold(self, fresh: Fresh) -> tuple[set[CellKey], list[RowFault]]:
+    def _fold(self, fresh: Fresh) -> tuple[Collection[CellKey], list[RowFault]]:
         if fresh.frame.is_empty():
             return set(), []
         return self._correct(fresh) if self.indicator.correctable else self._add(fresh)
 
-    def _add(self, fresh: Fresh) -> tuple[set[CellKey], list[RowFault]]:
-        groups, faults = grouped(self.indicator, fresh)
-        touched: set[CellKey] = set()
-        for key, group in groups:
-            cell = self._cell(key)
-            self._accumulator.absorb(cell[0], group)
-            cell[1] += group[0]
-            touched.add(key)
-        return touched, faults
+    def _add(self, fresh: Fresh) -> tuple[Collection[CellKey], list[RowFault]]:
+        keys, columns, faults = grouped(self.indicator, fresh)
+        cells, absorb = self._cells, self._accumulator.absorb
+        for key, *group in zip(keys, *columns, strict=True):
+            cell = cells.get(key)
+            if cell is not None:
+                absorb(cell[0], group)
+                cell[1] += group[0]
+            elif group[0]:
+                cells[key] = [group, group[0]]
+        entered = columns[0]
+        return (keys if all(entered) else [key for key, n in zip(keys, entered, strict=True) if n]), faults
 
     def _correct(self, fresh: Fresh) -> tuple[set[CellKey], list[RowFault]]:
         touched: set[CellKey] = set()

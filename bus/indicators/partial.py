@@ -7,7 +7,7 @@ applies together. Everything that merge needs of the indicator is in `definition
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypedDict
 
@@ -69,14 +69,26 @@ class Partial:
     faults: tuple[RowFault, ...] = field(default=(), compare=False)
 
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False)
+
+
 def canonical(value: object) -> str:
     """JSON in the one form that equal values have in common."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False)
+    return _ENCODER.encode(value)
 
 
 def sort_key(key: CellKey) -> tuple[int, tuple[tuple[bool, str], ...]]:
     """Order of cells: by window, then by dimension values, null first."""
     return key[0], tuple((value is not None, value or "") for value in key[1])
+
+
+def in_order(keys: Iterable[CellKey]) -> list[CellKey]:
+    """The cells in the order of `sort_key`."""
+    listed = list(keys)
+    try:
+        return sorted(listed)  # type: ignore[type-var]
+    except TypeError:  # a null dimension met a text; as long as none does, both orders are the same and this one is quicker
+        return sorted(listed, key=sort_key)
 
 
 def encode(partial: Partial, max_bytes: int = MAX_BYTES) -> list[bytes]:
@@ -95,27 +107,25 @@ def encode(partial: Partial, max_bytes: int = MAX_BYTES) -> list[bytes]:
         "topic": partial.topic,
     }
     fixed = canonical(head)[:-1]
-    lists = _packed(partial, max_bytes - len(fixed.encode()) - 80)
-    parts = len(lists)
+    room = max_bytes - len(fixed.encode()) - 80
+    cells = partial.cells
+    marks = _packed(sorted(partial.watermarks.items()), room)
+    packed = _packed([(*key, *cells[key]) for key in in_order(cells)], room)
+    bodies = [("[]", text) for text in marks] + [(text, "[]") for text in packed]
+    if len(marks) == len(packed) == 1 and len(marks[0].encode()) + len(packed[0].encode()) <= room:
+        bodies = [(packed[0], marks[0])]
+    parts = len(bodies)
     return [
-        f'{fixed},"cells":[{",".join(cells)}],"watermarks":{{{",".join(marks)}}},"part":{part},"parts":{parts}}}'.encode()
-        for part, (cells, marks) in enumerate(lists)
+        f'{fixed},"cells":{text},"watermarks":{mark},"part":{part},"parts":{parts}}}'.encode() for part, (text, mark) in enumerate(bodies)
     ]
 
 
-def _packed(partial: Partial, room: int) -> list[tuple[list[str], list[str]]]:
-    lists: list[tuple[list[str], list[str]]] = [([], [])]
-    used = 0
-    texts = [(0, f"{canonical(source)}:{mark}") for source, mark in sorted(partial.watermarks.items())]
-    texts += [(1, canonical([key[0], key[1], *partial.cells[key]])) for key in sorted(partial.cells, key=sort_key)]
-    for kind, text in texts:
-        size = len(text.encode()) + 1
-        if used and used + size > room:
-            lists.append(([], []))
-            used = 0
-        lists[-1][1 - kind].append(text)
-        used += size
-    return lists
+def _packed(items: Sequence[object], room: int) -> list[str]:
+    text = canonical(items)
+    if len(items) < 2 or len(text) <= room // 4 or len(text.encode()) <= room:
+        return [text]
+    middle = len(items) // 2
+    return _packed(items[:middle], room) + _packed(items[middle:], room)
 
 
 def decode(value: bytes) -> Partial:
@@ -130,7 +140,7 @@ def decode(value: bytes) -> Partial:
             first=raw["first"],
             offset=raw["offset"],
             cells={(start, tuple(dims)): (acc, revision) for start, dims, acc, revision in raw["cells"]},
-            watermarks=raw["watermarks"],
+            watermarks=dict(raw["watermarks"]),
             full=raw["full"],
             part=raw["part"],
             parts=raw["parts"],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
 import polars as pl
 
@@ -17,33 +17,46 @@ _WINDOW = "__window"
 Row = tuple[str, int, tuple[int, tuple[str | None, ...], tuple[int, ...]] | None, RowFault | None]
 
 
-def grouped(indicator: Indicator, fresh: Fresh) -> tuple[Iterable[tuple[CellKey, list[int]]], list[RowFault]]:
-    """Per cell that immutable rows enter: (n, totals …) for additive measures, (n, extreme) for min and max."""
+def grouped(indicator: Indicator, fresh: Fresh) -> tuple[Sequence[CellKey], Sequence[Sequence[int]], list[RowFault]]:
+    """The cells of immutable rows, and column by column what enters each: n, then totals (of min and max: the extreme), and the faults.
+
+    A cell that nothing enters has n = 0. Units whose rows fall into the same cells share the list of cells.
+    """
+    keys = [_WINDOW, *(f"__dim{index}" for index in range(len(indicator.dimensions)))]
+    values = [f"__value{index}" for index in range(len(indicator.measured))]
     rows = fresh.frame.lazy().with_columns(fresh.window(indicator.window).alias(_WINDOW))
     if indicator.where is not None:
         rows = rows.filter(indicator.where)
-    values = [f"__value{index}" for index in range(len(indicator.measured))]
     rows = rows.select(
         _WINDOW,
-        *(expression.alias(f"__dim{index}") for index, expression in enumerate(indicator.dimensions)),
+        *(expression.alias(name) for name, expression in zip(keys[1:], indicator.dimensions, strict=True)),
         *(measured.expression.alias(name) for name, measured in zip(values, indicator.measured, strict=True)),
         *([OFFSET] if indicator.may_fault else []),
     )
-    faults: list[RowFault] = []
+    faults: dict[int, RowFault] = {}
     if indicator.may_fault:
-        frame, found = _exact(indicator, rows.collect(), values)
-        faults = [found[offset] for offset in sorted(found)]
-        rows = frame.filter(~pl.col(OFFSET).is_in(list(found))).lazy() if found else frame.lazy()
-    if values:
-        rows = rows.filter(pl.all_horizontal(pl.col(name).is_not_null() for name in values))
-    wide = [pl.col(name) if indicator.kind in ("min", "max") else pl.col(name).cast(pl.Int128) for name in values]
-    totals = [getattr(each, {"min": "min", "max": "max"}.get(indicator.kind, "sum"))() for each in wide]
-    keys = [_WINDOW, *(f"__dim{index}" for index in range(len(indicator.dimensions)))]
-    groups = rows.group_by(keys).agg(pl.len().alias("__n"), *totals).collect()
-    columns = [column.to_list() for column in groups.get_columns()]
-    width = len(keys)
-    dims = zip(*columns[1:width], strict=True) if width > 1 else ((),) * groups.height
-    return zip(zip(columns[0], dims, strict=True), map(list, zip(*columns[width:], strict=True)), strict=True), faults
+        frame, faults = _exact(indicator, rows.collect(), values)
+        rows = frame.lazy()
+    groups = rows.group_by(keys, maintain_order=True).agg(*_totals(indicator.kind, values)).collect()
+    cells = fresh.once(("cells", indicator.cells_key), lambda: _cells(groups.select(keys)))
+    columns = [column.to_list() for column in groups.get_columns()[len(keys) :]]
+    return cells, columns, [faults[offset] for offset in sorted(faults)]
+
+
+def _totals(kind: str, values: list[str]) -> list[pl.Expr]:
+    if not values:
+        return [pl.len().alias("__n")]
+    if kind in ("min", "max"):
+        value = pl.col(values[0])
+        return [value.count().alias("__n"), value.min() if kind == "min" else value.max()]
+    whole = pl.all_horizontal(pl.col(name).is_not_null() for name in values) if len(values) > 1 else None
+    wide = [pl.col(name) if whole is None else pl.col(name).filter(whole) for name in values]
+    return [wide[0].count().alias("__n"), *(each.cast(pl.Int128).sum() for each in wide)]
+
+
+def _cells(keys: pl.DataFrame) -> list[CellKey]:
+    starts, *dims = (column.to_list() for column in keys.get_columns())
+    return list(zip(starts, zip(*dims, strict=True) if dims else ((),) * len(starts), strict=True))
 
 
 def contributions(indicator: Indicator, fresh: Fresh) -> Iterator[Row]:
@@ -85,4 +98,7 @@ def _exact(indicator: Indicator, frame: pl.DataFrame, values: list[str]) -> tupl
         for row, (rule, message) in found.items():
             offset = offsets[row]
             faults.setdefault(offset, RowFault(offset, measured.name, rule, f"{indicator.id}: {message}"))
+    if faults:
+        sound = ~pl.col(OFFSET).is_in(list(faults))
+        frame = frame.with_columns(pl.when(sound).then(pl.col(name)).alias(name) for name in values)
     return frame, faults

@@ -14,7 +14,7 @@ from typing import Literal
 
 import polars as pl
 
-from bus.clock import LOCAL_ZONE
+from bus.indicators.windows import LOCAL_ZONE
 
 Kind = Literal["integer", "double", "text", "boolean", "date", "time", "null"]
 

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from bus.clock import LOCAL_ZONE
+#: The regency's civil time. (Of `bus.clock`, which knows the time, this package must know nothing.)
+LOCAL_ZONE = ZoneInfo("Asia/Jakarta")
 
 #: The windows that an indicator may have, from the shortest to the longest.
 WINDOWS = ("15m", "1h", "1d", "1w", "1mo", "1q", "1y")
