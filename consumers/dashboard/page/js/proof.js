@@ -1,0 +1,73 @@
+// The evidence of one number: asked for when it is opened, so that the stream need not carry it.
+
+import { el } from "./dom.js";
+import { exact, label, moment, windowLabel } from "./format.js";
+import { inLanguage, t } from "./text.js";
+
+let asked = 0;
+
+function frame(dialog, definition, cell, body) {
+  const close = el("button", { type: "button", class: "plain", onclick: () => dialog.close() }, t("close"));
+  const what = [label(cell.dimensions), windowLabel(cell, definition.window)].join(" · ");
+  dialog.replaceChildren(
+    el("div", { class: "head" }, el("div", {}, el("h2", { id: "proof-title" }, inLanguage(definition.title)), el("p", {}, what)), close),
+    el("div", { class: "body" }, ...body),
+  );
+}
+
+/** Open the dialog for a cell; focus goes back to where it came from. */
+export async function openProof(dialog, definition, cell) {
+  const number = asked += 1;
+  frame(dialog, definition, cell, [el("p", { class: "wait" }, t("loading"))]);
+  dialog.showModal();
+  try {
+    const found = await load(cell);
+    if (number === asked) frame(dialog, definition, found, content(definition, found));
+  } catch (error) {
+    if (number === asked) frame(dialog, definition, cell, [el("p", { class: "wait", role: "alert" }, t("failed") + error.message)]);
+  }
+}
+
+async function load(cell) {
+  const query = new URLSearchParams({ window: cell.window_start });
+  for (const [name, value] of Object.entries(cell.dimensions)) query.append(name, value ?? "");
+  const answer = await fetch(`/v1/indicators/${encodeURIComponent(cell.indicator)}?${query}`);
+  const body = await answer.json();
+  if (!answer.ok) throw new Error(body.detail ?? answer.statusText);
+  const found = body.cells.find((each) => each.key === cell.key);
+  if (!found) throw new Error(t("noCell"));
+  return found;
+}
+
+function content(definition, cell) {
+  const pairs = [
+    [t("fraction"), cell.denominator === "1" ? null : `${exact(cell.numerator)} / ${exact(cell.denominator)}`],
+    [t("entered"), exact(String(cell.n))],
+    [t("revised"), exact(String(cell.revision))],
+    [t("status"), t(cell.status)],
+    [t("version"), String(cell.version)],
+    [t("print"), cell.fingerprint.slice(0, 16)],
+    ...Object.entries(cell.watermarks).map(([source, at]) => [t("heard"), `${source}: ${moment(at)}`]),
+  ].filter(([, text]) => text !== null);
+  return [
+    el("div", {}, el("p", { class: "meta" }, t("exact")), el("p", { class: "exact" }, exact(cell.value), " ", el("small", {}, definition.unit))),
+    el("dl", {}, ...pairs.flatMap(([name, text]) => [el("dt", {}, name), el("dd", {}, text)])),
+    el("section", {}, el("h3", {}, t("evidence")), table(cell.evidence)),
+    el("section", {}, el("h3", {}, t("verify")), command(cell)),
+  ];
+}
+
+function table(evidence) {
+  const head = el("tr", {}, el("th", { scope: "col" }, t("topic")), el("th", { scope: "col", class: "number" }, t("partition")), el("th", { scope: "col", class: "number" }, t("offset")));
+  const rows = evidence.map((each) => el("tr", {}, el("td", {}, each.topic), el("td", { class: "number" }, String(each.partition)), el("td", { class: "number" }, String(each.offset))));
+  return el("table", {}, el("thead", {}, head), el("tbody", {}, ...rows));
+}
+
+function command(cell) {
+  const text = `bus verify ${cell.indicator} '${cell.key.replaceAll("'", "'\\''")}'`;
+  const copy = el("button", { type: "button", class: "plain", onclick: async () => {
+    await navigator.clipboard.writeText(text);
+    copy.textContent = t("copied");
+  } }, t("copy"));
+  return el("div", { class: "command" }, el("code", {}, text), navigator.clipboard ? copy : null);
+}

@@ -1,0 +1,135 @@
+"""What may stand in the address of an indicator's values: windows, dimensions, pages. Pure; refuses with what is allowed."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Callable, Sequence, Set
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from difflib import get_close_matches
+
+from bus.clock import LOCAL_ZONE
+from consumers.dashboard.cells import Cell, canonical_key
+
+DEFAULT_LIMIT = 500
+MAX_LIMIT = 5_000
+RESERVED = ("window", "limit", "cursor")
+WINDOW_FORMS = "2021, 2021-Q1, 2021-01, 2021-01-05, or a window's start such as 2021-01-01T00:00:00+07:00"
+
+_PERIOD = re.compile(r"^(?P<year>\d{4})(?:-(?:Q(?P<quarter>[1-4])|(?P<month>\d\d)(?:-(?P<day>\d\d))?))?$", re.ASCII)
+
+
+class QueryError(ValueError):
+    """The address asks for something that there is not. `status` is HTTP's; the rest goes to the caller."""
+
+    def __init__(self, detail: str, *, received: str, allowed: Sequence[str] | str, status: int = 400) -> None:
+        self.detail, self.received, self.allowed, self.status = detail, received, allowed, status
+        super().__init__(detail)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some cells, how many match altogether, and where the next ones begin."""
+
+    cells: Sequence[Cell]
+    total: int
+    next_cursor: str | None
+
+
+def select(cells: Sequence[Cell], parameters: Sequence[tuple[str, str]], dimensions: Sequence[str]) -> Page:
+    """The page of `cells` (sorted) that the parameters ask for. A dimension given twice means either value; an empty one, no value."""
+    tests: list[Callable[[Cell], bool]] = []
+    wanted: dict[str, set[str | None]] = {}
+    single: dict[str, str] = {}
+    for name, text in parameters:
+        if name in RESERVED:
+            if name in single:
+                raise QueryError(f"{name} is given twice", received=f"{name}={text}", allowed=f"one {name}")
+            single[name] = text
+        elif name in dimensions:
+            wanted.setdefault(name, set()).add(text or None)
+        else:
+            raise QueryError(f"unknown parameter {name}", received=name, allowed=[*RESERVED, *dimensions])
+    if "window" in single:
+        tests.append(window_test(single["window"]))
+    for name, values in wanted.items():
+        tests.append(_dimension_test(name, values))
+    chosen = [cell for cell in cells if all(test(cell) for test in tests)]
+    start = _after(chosen, single["cursor"]) if "cursor" in single else 0
+    limit = _limit(single.get("limit"))
+    part = chosen[start : start + limit]
+    more = start + limit < len(chosen)
+    return Page(part, len(chosen), _cursor(part[-1]) if more else None)
+
+
+def window_test(text: str) -> Callable[[Cell], bool]:
+    """Whether a cell's window starts in that period and is not longer than it; or, for a moment, starts exactly then."""
+    try:
+        match = _PERIOD.match(text)
+        if match:
+            start, end = _period(match)
+            return lambda cell: start <= cell.window_start < end and cell.window_end - cell.window_start <= end - start
+        if "T" not in text:
+            raise ValueError(text)
+        # An unescaped + of the offset arrives as a blank.
+        moment = datetime.fromisoformat(text.replace(" ", "+"))
+    except (ValueError, OverflowError) as error:
+        raise QueryError("malformed window", received=text, allowed=WINDOW_FORMS) from error
+    exact = moment if moment.tzinfo else moment.replace(tzinfo=LOCAL_ZONE)
+    return lambda cell: cell.window_start == exact
+
+
+def _dimension_test(name: str, values: Set[str | None]) -> Callable[[Cell], bool]:
+    return lambda cell: cell.dimensions.get(name) in values
+
+
+def near(name: str, known: Sequence[str]) -> list[str]:
+    """Up to five names that the caller may have meant."""
+    inside = [each for each in sorted(known) if name and name.lower() in each]
+    return list(dict.fromkeys([*get_close_matches(name.lower(), known, n=5, cutoff=0.5), *inside]))[:5]
+
+
+def _period(match: re.Match[str]) -> tuple[datetime, datetime]:
+    year = int(match["year"])
+    if match["day"]:
+        start = datetime(year, int(match["month"]), int(match["day"]), tzinfo=LOCAL_ZONE)
+        return start, start + timedelta(days=1)
+    if match["quarter"]:
+        month, months = int(match["quarter"]) * 3 - 2, 3
+    elif match["month"]:
+        month, months = int(match["month"]), 1
+    else:
+        month, months = 1, 12
+    start = datetime(year, month, 1, tzinfo=LOCAL_ZONE)
+    last = month + months
+    return start, datetime(year + (last > 12), last - 12 if last > 12 else last, 1, tzinfo=LOCAL_ZONE)
+
+
+def _limit(text: str | None) -> int:
+    if text is None:
+        return DEFAULT_LIMIT
+    if not (text.isascii() and text.isdigit() and len(text) <= 6 and 1 <= int(text) <= MAX_LIMIT):
+        raise QueryError("malformed limit", received=text, allowed=f"1 to {MAX_LIMIT}")
+    return int(text)
+
+
+def _place(cell: Cell) -> str:
+    return canonical_key(int(cell.window_start.timestamp()) * 1_000_000, list(cell.dimensions.values()))
+
+
+def _cursor(cell: Cell) -> str:
+    return base64.urlsafe_b64encode(_place(cell).encode()).decode().rstrip("=")
+
+
+def _after(cells: Sequence[Cell], cursor: str) -> int:
+    """The index of the first cell after the cursor's, which itself may have gone since."""
+    try:
+        start_us, dims = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        start = datetime.fromtimestamp(start_us / 1_000_000, tz=LOCAL_ZONE)
+        place = (start, tuple((value is None, value or "") for value in dims))
+        return next((index for index, cell in enumerate(cells) if cell.sort_key > place), len(cells))
+    except (ValueError, TypeError, OverflowError, OSError, binascii.Error) as error:
+        raise QueryError("malformed cursor", received=cursor, allowed="the next_cursor of an answer") from error

@@ -1,0 +1,175 @@
+"""What the indicators' topics say up to an offset: the newest state of each cell, in the order in which it changed.
+
+A pure function of the logs read so far: no Kafka, no clock. Because each topic has one partition, "changed since" is a walk from the
+newest change backwards, for a slow client (by change number) and for one that comes back (by offset) alike.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from bus.errors import BusError
+from bus.kafka.ports import Record
+from consumers.dashboard.cells import Cell, Order, removal
+
+PREFIX = "indicators."
+
+#: Makes a cell of a record that has a value. Raises a `BusError` when it cannot.
+Decode = Callable[[Record], Cell]
+
+
+@dataclass(slots=True)
+class Entry:
+    """One key's newest state: the cell, or that there is none any more. `offset` and `change` say when that became so."""
+
+    key: str
+    indicator: str
+    version: int
+    cell: Cell | None
+    order: Order | None
+    offset: int
+    change: int
+
+    def json(self, *, brief: bool) -> bytes:
+        if self.cell is not None:
+            return self.cell.json(brief=brief)
+        return removal(self.key, self.indicator, self.version)
+
+
+@dataclass(slots=True)
+class Indicator:
+    """All that one topic says. `entries` are in the order of their last change."""
+
+    id: str
+    position: int = 0
+    born_ms: int = 0
+    version: int = 0
+    shown: int = 0
+    change: int = 0
+    updated_ms: int = 0
+    entries: OrderedDict[str, Entry] = field(default_factory=OrderedDict)
+    unreadable: dict[int, str] = field(default_factory=dict)
+
+    def cells(self) -> list[Cell]:
+        """The cells that are shown, by window and dimensions."""
+        return sorted((entry.cell for entry in self.entries.values() if entry.cell is not None), key=lambda cell: cell.sort_key)
+
+    def newer(self, *, than_change: int) -> Iterator[Entry]:
+        """Entries that changed after that change, the newest first."""
+        if self.change > than_change:
+            for entry in reversed(self.entries.values()):
+                if entry.change <= than_change:
+                    return
+                yield entry
+
+    def since(self, position: int) -> Iterator[Entry]:
+        """Entries that changed at or after that offset, the newest first."""
+        for entry in reversed(self.entries.values()):
+            if entry.offset < position:
+                return
+            yield entry
+
+
+class State:
+    """The state of all indicators. Changes are numbered by `change`, which only grows while the process lives."""
+
+    def __init__(self, decode: Decode) -> None:
+        self._decode = decode
+        self.indicators: dict[str, Indicator] = {}
+        self.change = 0
+        self.generation = 0
+
+    def add(self, topic: str) -> Indicator:
+        """Take up a topic; a known one stays as it is."""
+        id_ = topic.removeprefix(PREFIX)
+        known = self.indicators.get(id_)
+        if known is None:
+            known = self.indicators[id_] = Indicator(id_)
+        return known
+
+    def reset(self) -> None:
+        """Forget everything: the log is another one. What clients know is no longer a beginning of it."""
+        self.indicators = {id_: Indicator(id_) for id_ in self.indicators}
+        self.change += 1
+        self.generation += 1
+
+    def apply(self, topic: str, records: Sequence[Record], *, upto: int) -> bool:
+        """Apply the records of a topic, which reach up to (not including) offset `upto`; whether anything that is shown changed."""
+        indicator = self.add(topic)
+        number = self.change + 1
+        changed = False
+        for record in records:
+            if record.offset < indicator.position:
+                continue
+            if record.offset == 0:
+                indicator.born_ms = record.timestamp_ms
+            changed |= self._apply(indicator, record, number)
+            indicator.updated_ms = max(indicator.updated_ms, record.timestamp_ms)
+            indicator.position = record.offset + 1
+        indicator.position = max(indicator.position, upto)
+        if changed:
+            self.change = indicator.change = number
+        return changed
+
+    def _apply(self, indicator: Indicator, record: Record, number: int) -> bool:
+        if record.key is None:
+            indicator.unreadable[record.offset] = "a record without key"
+            return False
+        key = record.key.decode("utf-8", "replace")
+        if record.value is None:
+            return self._put(indicator, Entry(key, indicator.id, indicator.version, None, None, record.offset, number))
+        try:
+            cell = self._decode(record)
+        except BusError as error:
+            indicator.unreadable[record.offset] = str(error)
+            return False
+        if cell.version < indicator.version:
+            return False
+        changed = False
+        if cell.version > indicator.version:
+            indicator.version = cell.version
+            changed = self._retire(indicator, record.offset, number)
+        known = indicator.entries.get(key)
+        if known is not None and known.order is not None and cell.order < known.order:
+            return changed
+        shown = cell if cell.shown else None
+        return self._put(indicator, Entry(key, indicator.id, cell.version, shown, cell.order, record.offset, number)) or changed
+
+    def _retire(self, indicator: Indicator, offset: int, number: int) -> bool:
+        """Take away what an older version of the definition said; the new one says again what still holds."""
+        old = [entry for entry in indicator.entries.values() if entry.cell is not None and entry.version < indicator.version]
+        for entry in old:
+            self._put(indicator, Entry(entry.key, indicator.id, indicator.version, None, None, offset, number))
+        return bool(old)
+
+    def _put(self, indicator: Indicator, entry: Entry) -> bool:
+        known = indicator.entries.get(entry.key)
+        if known is not None and known.cell == entry.cell and known.version == entry.version:
+            known.order = entry.order
+            return False
+        indicator.shown += (entry.cell is not None) - (known is not None and known.cell is not None)
+        indicator.entries[entry.key] = entry
+        indicator.entries.move_to_end(entry.key)
+        return True
+
+    # what streams ask
+
+    def chosen(self, wanted: Collection[str] | None) -> list[Indicator]:
+        """The indicators of a filter (`None`: all), by id."""
+        return [indicator for id_, indicator in sorted(self.indicators.items()) if wanted is None or id_ in wanted]
+
+    def shown_entries(self, wanted: Collection[str] | None) -> list[Entry]:
+        """All that is shown."""
+        return [entry for indicator in self.chosen(wanted) for entry in indicator.entries.values() if entry.cell is not None]
+
+    def changed(self, wanted: Collection[str] | None, *, after: int) -> list[Entry]:
+        """What changed after a change number, oldest first within an indicator: each cell once, as it is now."""
+        return [entry for indicator in self.chosen(wanted) for entry in reversed(list(indicator.newer(than_change=after)))]
+
+    def since(self, positions: Mapping[str, int]) -> list[Entry]:
+        """What changed at or after the positions, by indicator id."""
+        return [
+            entry for id_, position in sorted(positions.items()) for entry in reversed(list(self.indicators[id_].since(position)))
+        ]
