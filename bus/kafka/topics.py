@@ -30,6 +30,11 @@ def partition_of(key: str, partitions: int) -> int:
     return zlib.crc32(key.encode()) % partitions
 
 
+def live_changelog(settings: Settings) -> str:
+    """The changelog of the Faust table `live`; by Faust's naming, and with the partitions of `bus.partials`, which it is fed from."""
+    return f"{settings.streams.group}-live-changelog"
+
+
 @dataclass(frozen=True, slots=True)
 class Topic:
     """A topic as it has to be. `config` holds broker settings by their Kafka name."""
@@ -58,6 +63,7 @@ def declared_topics(
         _topic(kafka, CLAIMS, 1, retention_ms=-1),
         _topic(kafka, CHECKPOINTS, 1, compact=True),
         _topic(kafka, CONTROL, 1, retention_ms=_DAY_MS),
+        _topic(kafka, live_changelog(settings), kafka.partials_partitions, compact=True),
     ]
     check_declared(topics)
     return tuple(sorted(topics, key=lambda topic: topic.name))
@@ -79,10 +85,14 @@ def check_declared(topics: Iterable[Topic]) -> None:
             problems.append(Problem(where, f"{topic.partitions} partitions; at least 1 is needed"))
         if topic.name.startswith(EVENTS_PREFIX):
             if topic.compacted:
-                problems.append(Problem(where, "compaction would remove events that a fold or `bus verify` needs; allowed: cleanup.policy=delete"))
-            for key in ("retention.ms", "retention.bytes"):
-                if topic.config.get(key, "-1") != "-1":
-                    problems.append(Problem(where, f"{key}={topic.config[key]} would delete events; allowed: -1"))
+                problems.append(
+                    Problem(where, "compaction would remove events that a fold or `bus verify` needs; allowed: cleanup.policy=delete")
+                )
+            problems.extend(
+                Problem(where, f"{key}={topic.config[key]} would delete events; allowed: -1")
+                for key in ("retention.ms", "retention.bytes")
+                if topic.config.get(key, "-1") != "-1"
+            )
     if problems:
         raise ConfigurationError(problems)
 

@@ -80,7 +80,8 @@ def create_app(settings: Settings, worker: Worker) -> StreamsApp:
 
 
 def _agents(app: StreamsApp, settings: Settings, worker: Worker) -> None:
-    live = app.Table("live", partitions=settings.kafka.partials_partitions, key_serializer="raw", value_serializer="raw")
+    raw = faust.Schema(key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
+    live = app.Table("live", partitions=settings.kafka.partials_partitions, schema=raw)
 
     async def carry(stream: Any) -> None:
         async for records in stream:
