@@ -44,7 +44,7 @@ class Codec:
         event = envelope.event
         if event.type not in self.catalogue:
             raise SchemaViolation(
-                f"event type {event.type!r} has no schema",
+                f"event type {event.type!r} has no schema; there are: {', '.join(self.catalogue)}",
                 field="type",
                 rule="unknown_type",
                 received=event.type,

@@ -71,5 +71,7 @@ def _plausible(digits: str) -> bool:
 
 
 def is_nik_number(value: int | float) -> bool:
-    """Whether a number, as a spreadsheet would keep it, is a NIK."""
-    return 10**15 <= value < 10**16 and value == int(value) and has_nik_structure(str(int(value)))
+    """Whether a number, as a spreadsheet would keep it, is a NIK. A double has lost the last bit of those above 2^53."""
+    if not 10**15 <= value < 10**16 or value != int(value):
+        return False
+    return has_nik_structure(str(int(value) | 1 if isinstance(value, float) else int(value)))

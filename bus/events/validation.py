@@ -184,9 +184,9 @@ def _scaled(scale: int, value: object, low: int, high: int) -> int:
 def _number(node: Node, value: object, personal: bool) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise _Refused("type", "a finite number", value)
-    if not math.isfinite(value):
+    if isinstance(value, float) and not math.isfinite(value):
         raise _Refused("finite", "a finite number; an unknown one is null where the schema allows it", value)
-    number = float(value) if abs(value) < 1e300 or isinstance(value, float) else math.inf
+    number = float(value) if abs(value) < 1 << 1000 or isinstance(value, float) else math.inf
     if number != value or (node.kind == "float" and abs(number) > 3.4e38):
         raise _Refused("range", "a number that a double holds exactly", value)
     if personal and is_nik_number(number):
