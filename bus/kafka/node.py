@@ -19,7 +19,12 @@ DEPLOY = ROOT / "deploy" / "kafka"
 MIN_JAVA = 17
 #: All nodes that this module starts are clusters of their own; the id only has to be well formed.
 _CLUSTER_ID = "c2ltcHVsLXNpbXB1bC0wMQ"
-_JAVA_OPTIONS = ("-Xmx512m", "-Xms128m", "-Djava.awt.headless=true", f"-Dlog4j2.configurationFile={(DEPLOY / 'log4j2.properties').as_uri()}")
+_JAVA_OPTIONS = (
+    "-Xmx512m",
+    "-Xms128m",
+    "-Djava.awt.headless=true",
+    f"-Dlog4j2.configurationFile={(DEPLOY / 'log4j2.properties').as_uri()}",
+)
 
 
 def kafka_version() -> str:
@@ -39,16 +44,23 @@ def jars_folder() -> Path:
 def missing_tools() -> list[Problem]:
     """What has to be installed before a node can start; empty when all is there."""
     problems = []
+    mend = f"install Java {MIN_JAVA} or newer (Debian: apt install openjdk-17-jre-headless; macOS: brew install openjdk)"
     java = shutil.which("java")
     if java is None:
-        problems.append(Problem("java", f"not found; install Java {MIN_JAVA} or newer (Debian: apt install openjdk-17-jre-headless; macOS: brew install openjdk)"))
+        problems.append(Problem("java", f"not found; {mend}"))
     else:
         said = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr  # noqa: S603 - found on the PATH
         match = re.search(r'version "(\d+)', said)
         if match is None or int(match[1]) < MIN_JAVA:
-            problems.append(Problem(java, f"is not Java {MIN_JAVA} or newer, which Kafka {kafka_version()} needs; it says: {said.splitlines()[0] if said else 'nothing'}"))
+            problems.append(
+                Problem(java, f"is too old for Kafka {kafka_version()}: {mend}; it says: {said.splitlines()[0] if said else 'nothing'}")
+            )
     if shutil.which("mvn") is None and not _jars_complete():
-        problems.append(Problem("mvn", "not found; install Maven to fetch Kafka from Maven Central (Debian: apt install maven; macOS: brew install maven)"))
+        problems.append(
+            Problem(
+                "mvn", "not found; install Maven to fetch Kafka from Maven Central (Debian: apt install maven; macOS: brew install maven)"
+            )
+        )
     return problems
 
 
@@ -65,7 +77,16 @@ def ensure_jars() -> Path:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
         target = Path(scratch) / "jars"
-        command = ["mvn", "-B", "-q", "-f", str(DEPLOY / "pom.xml"), "dependency:copy-dependencies", f"-DoutputDirectory={target}", "-DincludeScope=runtime"]
+        command = [
+            "mvn",
+            "-B",
+            "-q",
+            "-f",
+            str(DEPLOY / "pom.xml"),
+            "dependency:copy-dependencies",
+            f"-DoutputDirectory={target}",
+            "-DincludeScope=runtime",
+        ]
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=scratch)  # noqa: S603 - the command is ours
         if done.returncode != 0 or not target.is_dir():
             raise TransientError(f"Maven could not fetch Kafka {kafka_version()}: {(done.stdout + done.stderr).strip()[-2000:]}")
@@ -102,7 +123,9 @@ class KafkaNode(BrokerProcess):
     def _format(self, command: Sequence[str]) -> None:
         done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - the command is ours
         if done.returncode != 0:
-            raise ConfigurationError([Problem(str(self.directory), f"Kafka could not format it: {(done.stdout + done.stderr).strip()[-2000:]}")])
+            raise ConfigurationError(
+                [Problem(str(self.directory), f"Kafka could not format it: {(done.stdout + done.stderr).strip()[-2000:]}")]
+            )
 
     def _write_properties(self) -> Path:
         controller = f"{LOCALHOST}:{self._controller_port}"

@@ -105,7 +105,9 @@ class BrokerProcess:
                 code = self._process.returncode if self._process else None
                 raise TransientError(f"the {self.name} ended with code {code}; its log {self.log_path} ends:\n{self.log_tail()}")
             if time.monotonic() > deadline:
-                raise TransientError(f"the {self.name} was not ready within {timeout_seconds:g} s; its log {self.log_path} ends:\n{self.log_tail()}")
+                raise TransientError(
+                    f"the {self.name} was not ready within {timeout_seconds:g} s; its log {self.log_path} ends:\n{self.log_tail()}"
+                )
             time.sleep(0.02)
 
     def stop(self, timeout_seconds: float = 20.0) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from bus.errors import BusError, FatalError, OffsetGap, TransientError
 from bus.kafka.ports import Message, Record, TopicPartition
+from bus.kafka.topics import MAX_RECORD_BYTES
 
 #: Called with each message before it is written; what it raises leaves this message and the rest of its call unwritten.
 EffectHook = Callable[[Message], None]
@@ -86,8 +87,7 @@ class MemoryLog:
             part.records = [
                 record
                 for record in part.records
-                if record.offset == part.end - 1
-                or (newest[record.key] == record.offset and not (tombstones and record.value is None))
+                if record.offset == part.end - 1 or (newest[record.key] == record.offset and not (tombstones and record.value is None))
             ]
 
     def trim(self, partition: TopicPartition, before: int) -> None:
@@ -101,9 +101,9 @@ class MemoryLog:
         part = self._partition(TopicPartition(message.topic, message.partition))
         if message.key is None and message.topic in self._compacted:
             raise FatalError(f"a message without key cannot go to compacted topic {message.topic}")
-        record = Record(
-            message.topic, message.partition, part.end, message.key, message.value, message.headers, timestamp_ms=self.writes
-        )
+        if len(message.value or b"") + len(message.key or b"") > MAX_RECORD_BYTES:
+            raise FatalError(f"a record of {len(message.value or b'')} bytes for {message.topic} exceeds {MAX_RECORD_BYTES}")
+        record = Record(message.topic, message.partition, part.end, message.key, message.value, message.headers, timestamp_ms=self.writes)
         part.records.append(record)
         part.end += 1
         self.writes += 1

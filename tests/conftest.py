@@ -1,0 +1,146 @@
+"""What every test may ask for: a log in memory, brokers on this machine, the real data; and a word at the end on what could not run.
+
+Tests that share the session's broker name their topics after the `prefix` fixture; tests of the bus as a whole, whose topics have
+fixed names, ask for `clean_broker`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from bus.errors import ConfigurationError
+from bus.kafka.admin import delete_topics
+from bus.kafka.embedded import EmbeddedBroker, embedded_binary
+from bus.kafka.node import KafkaNode, ensure_jars, missing_tools
+from bus.settings import ROOT, KafkaSettings
+from bus.testing.memory import MemoryLog
+
+#: Begins the reason of every skip that something missing on this machine causes.
+_NEEDS = "needs "
+
+
+def unavailable(what: str) -> None:
+    """Skip the test because this machine lacks something; in CI, where everything has to be there, fail it."""
+    if os.environ.get("CI", "").lower() in {"1", "true", "yes"}:
+        pytest.fail(f"{_NEEDS}{what}; in CI nothing may be missing")
+    pytest.skip(_NEEDS + what)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    reasons: dict[str, int] = {}
+    for report in terminalreporter.stats.get("skipped", []):
+        if isinstance(report.longrepr, tuple):
+            reason = str(report.longrepr[2]).removeprefix("Skipped: ")
+            if reason.startswith(_NEEDS):
+                reasons[reason] = reasons.get(reason, 0) + 1
+    if reasons:
+        terminalreporter.section("not run on this machine")
+        for reason, count in sorted(reasons.items()):
+            terminalreporter.write_line(f"{count} test(s): {reason}")
+
+
+@pytest.fixture
+def memory_log() -> MemoryLog:
+    """An empty log; make its topics with `create`."""
+    return MemoryLog()
+
+
+@pytest.fixture
+def prefix() -> str:
+    """A beginning for topic names that no other test has."""
+    return f"t{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture(scope="session")
+def make_embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], EmbeddedBroker]]:
+    """Starts as many embedded brokers as a test needs, each on its own port; all are stopped at the end."""
+    try:
+        embedded_binary()
+    except ConfigurationError as error:
+        unavailable(str(error))
+    brokers: list[EmbeddedBroker] = []
+
+    def make() -> EmbeddedBroker:
+        broker = EmbeddedBroker(tmp_path_factory.mktemp("embedded"))
+        broker.start()
+        brokers.append(broker)
+        return broker
+
+    yield make
+    for broker in brokers:
+        broker.stop()
+
+
+@pytest.fixture(scope="session")
+def embedded_broker(make_embedded: Callable[[], EmbeddedBroker]) -> EmbeddedBroker:
+    """The session's embedded broker."""
+    return make_embedded()
+
+
+@pytest.fixture(scope="session")
+def kafka_tools() -> None:
+    """Java, Maven and Kafka's jars, or a skip that says what to install."""
+    if problems := missing_tools():
+        unavailable("; ".join(str(problem) for problem in problems))
+    ensure_jars()
+
+
+@pytest.fixture(scope="session")
+def kafka_node(kafka_tools: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaNode]:
+    """The session's real Kafka node. A test that kills or freezes it leaves it running."""
+    node = KafkaNode(tmp_path_factory.mktemp("kafka"), overrides={"log.cleaner.backoff.ms": "200"})
+    node.start()
+    yield node
+    node.stop()
+
+
+def _settings_of(broker: EmbeddedBroker | KafkaNode) -> KafkaSettings:
+    return KafkaSettings(
+        bootstrap_servers=broker.bootstrap_servers,
+        embedded=isinstance(broker, EmbeddedBroker),
+        retry_seconds=30,
+        request_timeout_seconds=10,
+    )
+
+
+@pytest.fixture(scope="session")
+def settings_of() -> Callable[[EmbeddedBroker | KafkaNode], KafkaSettings]:
+    """Settings for clients of a broker, impatient enough for a test."""
+    return _settings_of
+
+
+_BOTH = [pytest.param("embedded"), pytest.param("kafka", marks=pytest.mark.kafka)]
+
+
+@pytest.fixture(params=_BOTH)
+def broker(request: pytest.FixtureRequest) -> KafkaSettings:
+    """The session's brokers, one after the other; name topics after `prefix`."""
+    return _settings_of(request.getfixturevalue("embedded_broker" if request.param == "embedded" else "kafka_node"))
+
+
+@pytest.fixture(params=_BOTH)
+def clean_broker(request: pytest.FixtureRequest) -> Iterator[KafkaSettings]:
+    """A broker without any topic: a fresh embedded one, and the session's Kafka emptied."""
+    if request.param == "embedded":
+        fresh: EmbeddedBroker = request.getfixturevalue("make_embedded")()
+        yield _settings_of(fresh)
+        fresh.stop()
+    else:
+        settings = _settings_of(request.getfixturevalue("kafka_node"))
+        asyncio.run(delete_topics(settings, lambda name: not name.startswith("__")))
+        yield settings
+
+
+@pytest.fixture(scope="session")
+def bus_test_data() -> Path:
+    """The folder of real data: `BUS_TEST_DATA`, else `../shared/data` beside the repository."""
+    folder = Path(os.environ.get("BUS_TEST_DATA") or ROOT.parent / "shared" / "data")
+    if not folder.is_dir():
+        unavailable(f"the real data in {folder}, which are not in the repository; set BUS_TEST_DATA to where they are")
+    return folder
