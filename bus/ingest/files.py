@@ -1,0 +1,193 @@
+"""Folders and files as an agency leaves them: which ones are ours, which are whole, and what can be said of one before reading it.
+
+Only facts about bytes; columns and records are `csvfile`'s.
+"""
+
+from __future__ import annotations
+
+import codecs
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import BinaryIO
+
+from bus.errors import TransientError
+from bus.ingest.source import FileRefused, Reason
+
+#: Names of files that are not (yet) deliveries: hidden, half-written, office lock files.
+_NOT_OURS = (".*", "*.part", "*.tmp", "*.crswap", "~$*")
+_BLOCK = 1 << 20
+#: Bytes that Windows-1252 does not define; a file with one is read as Latin-1, in which every byte is a character.
+_NOT_CP1252 = bytes((0x81, 0x8D, 0x8F, 0x90, 0x9D))
+
+
+class FolderAway(TransientError):
+    """The folder is not there now (unmounted, renamed); it may come back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A file as the folder lists it."""
+
+    path: Path
+    size: int
+    mtime_ns: int
+    regular: bool = True
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def name_id(self) -> str:
+        """What stands for the name where names must not (an agency may put a person's number into one)."""
+        return name_id_of(self.name)
+
+    def same(self, other: Seen | None) -> bool:
+        """Nothing was written since."""
+        return other is not None and (self.size, self.mtime_ns) == (other.size, other.mtime_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """A file's content, described. With a `problem` no record can be read from it, and `sha256` names the problem instead."""
+
+    seen: Seen
+    sha256: str
+    encoding: str = "utf-8-sig"
+    problem: Reason | None = None
+
+
+def name_id_of(name: str) -> str:
+    """A short hash of a file name."""
+    return hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def scan(folder: Path, patterns: Sequence[str]) -> list[Seen]:
+    """The files of a folder (not of folders in it) that match, in the order of delivery: (mtime_ns, name). Raises `FolderAway`."""
+    found = []
+    try:
+        entries = list(folder.iterdir())
+    except OSError as error:
+        raise FolderAway(f"folder {folder} cannot be listed: {error.strerror}") from error
+    for path in entries:
+        name = path.name.lower()
+        if any(fnmatchcase(name, pattern) for pattern in _NOT_OURS) or not any(fnmatchcase(name, pattern.lower()) for pattern in patterns):
+            continue
+        try:
+            info = path.stat()
+        except OSError:
+            continue  # gone between listing and looking
+        found.append(Seen(path, info.st_size, info.st_mtime_ns, stat.S_ISREG(info.st_mode)))
+    return sorted(found, key=lambda seen: (seen.mtime_ns, seen.name))
+
+
+class Settling:
+    """Tells which files are whole: size and time stood still for `settle_seconds`, or have done so since before we looked."""
+
+    def __init__(self, settle_seconds: float) -> None:
+        self._settle_seconds = settle_seconds
+        self._since: dict[str, tuple[Seen, float]] = {}
+
+    def settled(self, files: Sequence[Seen], *, monotonic: float, now_ns: int) -> list[Seen]:
+        """Those of `files` that are whole, in the order given. Call it at every look."""
+        before, self._since = self._since, {}
+        whole = []
+        for seen in files:
+            last = before.get(seen.name)
+            since = last[1] if last is not None and seen.same(last[0]) else monotonic
+            self._since[seen.name] = (seen, since)
+            quiet = max(monotonic - since, (now_ns - seen.mtime_ns) / 1e9)
+            if quiet >= self._settle_seconds:
+                whole.append(seen)
+        return whole
+
+
+def examine(seen: Seen, *, encoding: str | None = None) -> Facts:
+    """Read the file once, to its end: its hash, and its encoding unless that is declared. Never raises for a bad file."""
+    if not seen.regular:
+        return _unusable(seen, Reason("not_a_file", allowed="berkas biasa/a regular file"), "special")
+    content = _Content()
+    try:
+        with seen.path.open("rb") as stream:
+            while block := stream.read(_BLOCK):
+                content.add(block)
+    except OSError as error:
+        code = errno.errorcode.get(error.errno or 0, "EIO")
+        return _unusable(seen, Reason("unreadable", shape=code, allowed="izin baca/read permission"), code)
+    digest = content.digest.hexdigest()
+    if content.binary:
+        return Facts(seen, digest, problem=Reason("binary_file", shape="NUL", allowed="CSV (UTF-8, Windows-1252)"))
+    if seen.size == 0:
+        return Facts(seen, digest, problem=Reason("empty_file", allowed="baris judul dan data/a header and records"))
+    return Facts(seen, digest, encoding or content.encoding)
+
+
+def encoding_of(content: bytes) -> str:
+    """The encoding that `examine` finds for a file of these bytes."""
+    found = _Content()
+    found.add(content)
+    return found.encoding
+
+
+class _Content:
+    """What a file's bytes say of its encoding: UTF-8, else Windows-1252, else Latin-1; the same for the same bytes."""
+
+    def __init__(self) -> None:
+        self.digest = hashlib.sha256()
+        self.binary = False
+        self._utf8: codecs.IncrementalDecoder | None = codecs.getincrementaldecoder("utf-8")()
+        self._cp1252 = True
+
+    def add(self, block: bytes) -> None:
+        self.digest.update(block)
+        self.binary = self.binary or b"\0" in block
+        self._cp1252 = self._cp1252 and len(block.translate(None, _NOT_CP1252)) == len(block)
+        if self._utf8 is not None:
+            try:
+                self._utf8.decode(block)
+            except UnicodeDecodeError:
+                self._utf8 = None
+
+    @property
+    def encoding(self) -> str:
+        """A file that ends inside a UTF-8 character is truncated, not of another encoding."""
+        if self._utf8 is not None:
+            return "utf-8-sig"
+        return "cp1252" if self._cp1252 else "latin-1"
+
+
+@contextmanager
+def opened(facts: Facts) -> Iterator[BinaryIO]:
+    """The examined file, open for reading. Raises `FileRefused` when it is gone or no longer the same."""
+    try:
+        stream = facts.seen.path.open("rb")
+    except FileNotFoundError as error:
+        raise vanished() from error
+    except OSError as error:
+        raise FileRefused(Reason("unreadable", shape=errno.errorcode.get(error.errno or 0, "EIO"), allowed="izin baca/read permission")) from error
+    with stream:
+        check_unchanged(stream, facts)
+        yield stream
+
+
+def check_unchanged(stream: BinaryIO, facts: Facts) -> None:
+    """Raises `FileRefused` when the open file was written to since it was examined. A file removed or replaced by now stays readable."""
+    info = os.fstat(stream.fileno())
+    if (info.st_size, info.st_mtime_ns) != (facts.seen.size, facts.seen.mtime_ns):
+        raise FileRefused(Reason("file_changed", allowed="berkas yang tidak diubah lagi/a file that is left alone"))
+
+
+def vanished() -> FileRefused:
+    """The refusal of a delivery whose file is no longer there with the content that was claimed."""
+    return FileRefused(Reason("file_vanished", allowed="berkas tetap ada sampai selesai/the file stays until it is read"))
+
+
+def _unusable(seen: Seen, reason: Reason, code: str) -> Facts:
+    return Facts(seen, f"{reason.rule}:{code}", problem=reason)

@@ -1,0 +1,1 @@
+"""The environment agency: daily air-quality indices."""
