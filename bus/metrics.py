@@ -20,6 +20,9 @@ events_published = Counter("bus_connector_events_published_total", "Events ackno
 records_quarantined = Counter(
     "bus_connector_records_quarantined_total", "Records put into quarantine, by the rule that they broke.", ["agency", "rule"], registry=REGISTRY
 )
+records_doubted = Counter(
+    "bus_connector_records_doubted_total", "Records accepted although something they say contradicts what we compute.", ["agency", "doubt"], registry=REGISTRY
+)
 publish_seconds = Histogram(
     "bus_connector_publish_duration_seconds", "Time from sending a batch to its acknowledgement.", ["agency"], buckets=_LATENCY_SECONDS, registry=REGISTRY
 )
