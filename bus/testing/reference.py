@@ -27,8 +27,10 @@ Made from the code by `make reference`; rule D01 compares. Do not edit.
 class Numbered(Protocol):
     """What the page tells of a rule."""
 
-    id: str
-    title: str
+    @property
+    def id(self) -> str: ...
+    @property
+    def title(self) -> str: ...
 
 
 def settings_of(model: type[BaseModel], prefix: str = PREFIX) -> Iterator[tuple[str, str, str]]:
@@ -40,18 +42,26 @@ def settings_of(model: type[BaseModel], prefix: str = PREFIX) -> Iterator[tuple[
         else:
             shown = "<AGENCY>__<NAME>" if name == "agencies" else name.upper()
             default = field.get_default(call_default_factory=True)
-            yield f"{prefix}{shown}", "" if default in ("", (), {}) else str(default).lower() if isinstance(default, bool) else str(default), field.description or ""
+            yield (
+                f"{prefix}{shown}",
+                "" if default in ("", (), {}) else str(default).lower() if isinstance(default, bool) else str(default),
+                field.description or "",
+            )
 
 
 def page(workspace: Workspace, rules: Sequence[Numbered]) -> str:
     """The whole page, of the repository's own content (overlays document themselves)."""
     indicators = [
-        (f"`{item.spec.id}`", item.spec.title.id, item.spec.title.en, item.spec.window, item.spec.unit) for item in workspace.indicators.values()
+        (f"`{item.spec.id}`", item.spec.title.id, item.spec.title.en, item.spec.window, item.spec.unit)
+        for item in workspace.indicators.values()
     ]
     parts = [
         _HEAD,
         "## Settings\n",
-        _table(("variable", "default", "meaning"), [(f"`{name}`", f"`{default}`" if default else "", text) for name, default, text in settings_of(Settings)]),
+        _table(
+            ("variable", "default", "meaning"),
+            [(f"`{name}`", f"`{default}`" if default else "", text) for name, default, text in settings_of(Settings)],
+        ),
         "## Metrics\n",
         _table(("metric", "type", "labels", "meaning"), [(f"`{name}`", *rest) for name, *rest in describe(REGISTRY)]),
         "## Indicators\n",

@@ -15,6 +15,10 @@ from bus.errors import BusError, ConfigurationError, Problem
 S = TypeVar("S")
 
 
+class Unloadable(ConfigurationError):
+    """What a rule needs cannot be loaded; the rules about that (K, I) say why, and this one has nothing to add."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rule(Generic[S]):
     """A numbered rule. `check` yields a problem for each thing that breaks it, none when the subject keeps it."""
@@ -49,15 +53,10 @@ def _bind(rule: Rule[S], name: str, subject: S) -> Callable[[], list[Problem]]:
     def run() -> list[Problem]:
         try:
             found = list(rule.check(subject))
+        except Unloadable:
+            return []
         except BusError as error:
             found = [Problem(name, f"{type(error).__name__}: {error}")]
         return [Problem(problem.where, problem.what, rule.id) for problem in found]
 
     return run
-
-
-def unloadable(subject: str, rules: Sequence[Rule[S]], error: ConfigurationError) -> Iterator[Case]:
-    """What is left to say when the subjects cannot be loaded: the problems of loading, each under the rule it names, or the first."""
-    for rule in rules:
-        own = [Problem(p.where, p.what, p.rule or rules[0].id) for p in error.problems if (p.rule or rules[0].id) == rule.id]
-        yield Case(rule.id, rule.title, subject, lambda own=own: own)  # type: ignore[misc]

@@ -35,7 +35,9 @@ def factory_exists(folder: Path) -> Iterable[Problem]:
     path = folder.parent.parent.joinpath(*module.split(".")).with_suffix(".py")
     if not path.is_file():
         yield Problem(str(folder / MANIFEST), f"factory {manifest.factory!r}: there is no file {path}")
-    elif function not in {node.name for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, (ast.FunctionDef, ast.ClassDef))}:
+    elif function not in {
+        node.name for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, (ast.FunctionDef, ast.ClassDef))
+    }:
         yield Problem(str(folder / MANIFEST), f"factory {manifest.factory!r}: {path} defines no {function}")
 
 

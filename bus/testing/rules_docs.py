@@ -31,7 +31,9 @@ def reference_is_current(subject: Documents) -> Iterable[Problem]:
     written = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
     wanted = subject.reference().splitlines()
     if written != wanted:
-        missing = next((line for line in wanted if line not in written), "") or next((line for line in written if line not in wanted), "another order")
+        missing = next((line for line in wanted if line not in written), "") or next(
+            (line for line in written if line not in wanted), "another order"
+        )
         yield Problem(str(path), f"is not what the code says (first difference: {missing}); run `make reference`")
 
 
@@ -64,7 +66,11 @@ def commands_of(path: Path) -> Iterator[str]:
 def exports_are_complete(subject: Documents) -> Iterable[Problem]:
     for path in sorted((subject.root / "bus").rglob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        declared = [node for node in tree.body if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "__all__" for t in node.targets)]
+        declared = [
+            node
+            for node in tree.body
+            if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "__all__" for t in node.targets)
+        ]
         for node in declared:
             names = list(ast.literal_eval(node.value))
             if names != sorted(names):
@@ -85,10 +91,13 @@ def _public(tree: ast.Module) -> set[str]:
 
 
 def decisions_have_the_form(subject: Documents) -> Iterable[Problem]:
-    for number, path in enumerate(sorted((subject.root / "bus" / "decisions").glob("[0-9]*.md")), start=1):
+    numbers: set[str] = set()
+    for path in sorted((subject.root / "bus" / "decisions").glob("[0-9]*.md")):
         lines = path.read_text(encoding="utf-8").splitlines()
-        if not path.name.startswith(f"{number:04d}-") or not lines or not lines[0].startswith(f"# {number:04d}. "):
-            yield Problem(str(path), f"file name and title begin with {number:04d}: decisions are numbered without gaps or doubles")
+        number = path.name[:4]
+        if number in numbers or not path.name.startswith(f"{number}-") or not lines or not lines[0].startswith(f"# {number}. "):
+            yield Problem(str(path), "file name and title begin with the decision's number, four digits, which no other has")
+        numbers.add(number)
         if (sections := [line[3:] for line in lines if line.startswith("## ")]) != _SECTIONS:
             yield Problem(str(path), f"has the sections {', '.join(sections)}; a decision has {', '.join(_SECTIONS)}")
         if len(lines) > 60:
@@ -99,7 +108,7 @@ RULES: tuple[Rule[Documents], ...] = (
     Rule("D01", "every setting, metric, indicator and rule is in docs/reference.md", reference_is_current),
     Rule("D02", "the README's snippets name commands and targets that exist", snippets_name_what_exists),
     Rule("D03", "an __all__ is sorted and complete", exports_are_complete),
-    Rule("D05", "decisions are numbered, short and of one form", decisions_have_the_form),
+    Rule("D05", "a decision has its own number, five sections and 60 lines at most", decisions_have_the_form),
 )
 
 

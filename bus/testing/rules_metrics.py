@@ -18,7 +18,23 @@ from bus.testing.workspace import Workspace
 #: Base units and what is counted where no unit exists; `_total` is what the client appends to a counter.
 SUFFIXES = ("_total", "_seconds", "_bytes", "_ratio", "_info", "_records", "_cells", "_clients")
 #: Labels come from closed sets: never an id, a file name or anything else that data can make up.
-LABELS = frozenset({"agency", "consumer", "event_type", "indicator", "kind", "outcome", "partition", "result", "rule", "source", "stage", "topic", "version"})
+LABELS = frozenset(
+    {
+        "agency",
+        "consumer",
+        "event_type",
+        "indicator",
+        "kind",
+        "outcome",
+        "partition",
+        "result",
+        "rule",
+        "source",
+        "stage",
+        "topic",
+        "version",
+    }
+)
 _CONSTRUCTORS = frozenset({"Counter", "Enum", "Gauge", "Histogram", "Info", "Summary"})
 
 
@@ -39,7 +55,9 @@ def only_from_the_catalogue(subject: Metrics) -> Iterable[Problem]:
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.ImportFrom) and node.module == "prometheus_client":
                 for name in sorted(_CONSTRUCTORS & {alias.name for alias in node.names}):
-                    yield Problem(f"{path}:{node.lineno}", f"imports {name}; a metric is declared in {subject.catalogue.name} and nowhere else")
+                    yield Problem(
+                        f"{path}:{node.lineno}", f"imports {name}; a metric is declared in {subject.catalogue.name} and nowhere else"
+                    )
 
 
 def named_by_unit(subject: Metrics) -> Iterable[Problem]:
@@ -67,7 +85,7 @@ def _declared(registry: CollectorRegistry) -> Iterator[tuple[str, MetricWrapperB
 
 def describe(registry: CollectorRegistry) -> list[tuple[str, str, str, str]]:
     """Name, type, labels and help of every metric, for the reference page."""
-    return sorted((name, m._type, ", ".join(m._labelnames), m._documentation) for name, m in _declared(registry))  # noqa: SLF001
+    return sorted((name, m._type or "", ", ".join(m._labelnames), m._documentation) for name, m in _declared(registry))  # noqa: SLF001
 
 
 RULES: tuple[Rule[Metrics], ...] = (

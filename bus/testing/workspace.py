@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 
+from bus.errors import ConfigurationError
 from bus.events.catalogue import Catalogue
-from bus.indicators.indicator import Indicator, load_indicators
+from bus.indicators.indicator import Indicator
+from bus.indicators.loader import load_indicators
 from bus.settings import Settings
+from bus.testing.rule import Unloadable
 
 
 class Workspace:
@@ -25,13 +28,19 @@ class Workspace:
 
     @cached_property
     def catalogue(self) -> Catalogue:
-        """All schemas. Raises `ConfigurationError` with everything that is wrong with any."""
-        return Catalogue.load(self.settings.schemas_roots())
+        """All schemas. Raises `Unloadable` with everything that is wrong with any."""
+        try:
+            return Catalogue.load(self.settings.schemas_roots())
+        except ConfigurationError as error:
+            raise Unloadable(error.problems) from error
 
     @cached_property
     def indicators(self) -> Mapping[str, Indicator]:
-        """All indicators. Raises `ConfigurationError` with everything that is wrong with any."""
-        return load_indicators(self.settings.schemas_roots(), self.catalogue)
+        """All indicators. Raises `Unloadable` with everything that is wrong with any."""
+        try:
+            return load_indicators(self.settings.schemas_roots(), self.catalogue)
+        except ConfigurationError as error:
+            raise Unloadable(error.problems) from error
 
     def concerns(self, path: Path, agency: str = "") -> bool:
         """Whether what lies at `path` and belongs to `agency` is among the subjects."""

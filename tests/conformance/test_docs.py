@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import typer.main
-from click import Command, Group
 
 from bus.cli.app import app
 from bus.settings import Settings
@@ -18,10 +17,11 @@ from bus.testing.rules_docs import commands_of
 README = Path(__file__).resolve().parent.parent.parent / "README.md"
 
 
-def _commands(command: Command, path: str) -> list[str]:
-    if isinstance(command, Group):
-        return [name for key, sub in command.commands.items() if not sub.hidden for name in _commands(sub, f"{path} {key}")]
-    return [path]
+def _commands(command: object, path: str) -> list[str]:
+    below: dict[str, object] | None = getattr(command, "commands", None)
+    if below is None:
+        return [] if getattr(command, "hidden", False) else [path]
+    return [name for key, sub in below.items() for name in _commands(sub, f"{path} {key}")]
 
 
 COMMANDS = _commands(typer.main.get_command(app), "bus")

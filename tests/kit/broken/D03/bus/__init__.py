@@ -1,0 +1,5 @@
+"""A package."""
+
+from bus.errors import BusError
+
+__all__ = []

@@ -1,0 +1,6 @@
+"""A catalogue."""
+
+from prometheus_client import CollectorRegistry, Counter
+
+REGISTRY = CollectorRegistry()
+files = Counter("bus_files_total", "Files seen.", ["agency"], registry=REGISTRY)
