@@ -64,6 +64,9 @@ def compile_node(node: exp.Expression, columns: Columns) -> Typed:
     """The node and all below it. Raises `ExpressionError` for what is not on the list."""
     handler = _NODES.get(type(node))
     if handler is not None:
+        extra = {name for name, value in node.args.items() if value not in (None, False, [])} - _ARGUMENTS.get(type(node), _USUAL)
+        if extra:
+            raise ExpressionError(f"{node.sql(dialect='postgres')!r}: {', '.join(sorted(extra))} is not allowed here; allowed: {ALLOWED}")
         return handler(node, columns)
     for kind, name in _REFUSED.items():
         if isinstance(node, kind):
@@ -169,12 +172,16 @@ def _not(node: exp.Expression, columns: Columns) -> Typed:
     return Typed(~_of(node.this, columns, "boolean").expr.cast(pl.Boolean), "boolean")
 
 
+def _negated(node: exp.Expression, expr: pl.Expr) -> Typed:
+    return Typed(~expr if node.args.get("negate") else expr, "boolean")
+
+
 def _is(node: exp.Expression, columns: Columns) -> Typed:
     if isinstance(node.expression, exp.Null):
-        return Typed(compile_node(node.this, columns).expr.is_null(), "boolean")
+        return _negated(node, compile_node(node.this, columns).expr.is_null())
     if isinstance(node.expression, exp.Boolean):
         value = _of(node.this, columns, "boolean").expr.cast(pl.Boolean)
-        return Typed((value == bool(node.expression.this)).fill_null(False), "boolean")
+        return _negated(node, (value == bool(node.expression.this)).fill_null(False))
     raise ExpressionError(f"{node.sql(dialect='postgres')!r}: IS takes NULL, TRUE or FALSE")
 
 
@@ -198,7 +205,7 @@ def _like(node: exp.Expression, columns: Columns) -> Typed:
     if not (isinstance(pattern, exp.Literal) and pattern.is_string):
         raise ExpressionError("LIKE takes a text written out, with % and _")
     regex = "".join({"%": ".*", "_": "."}.get(char, re.escape(char)) for char in pattern.this)
-    return Typed(value.expr.str.contains(f"(?s)^{regex}$"), "boolean")
+    return _negated(node, value.expr.cast(pl.String).str.contains(f"(?s)^{regex}$"))
 
 
 def _united(items: list[Typed], what: str) -> list[Typed]:
@@ -244,8 +251,6 @@ def _nullif(node: exp.Expression, columns: Columns) -> Typed:
 
 def _text(change: Callable[[pl.Expr], pl.Expr]) -> Callable[[exp.Expression, Columns], Typed]:
     def handler(node: exp.Expression, columns: Columns) -> Typed:
-        if set(node.args) - {"this"} and any(node.args[name] for name in set(node.args) - {"this", "binary", "encoding"}):
-            raise ExpressionError(f"{node.sql(dialect='postgres')!r}: takes one text")
         return Typed(change(_of(node.this, columns, "text").expr.cast(pl.String)), "text")
 
     return handler
@@ -304,6 +309,23 @@ def _cast(node: exp.Expression, columns: Columns) -> Typed:
         raise ExpressionError("a scaled integer (money) has no text form here")
     return Typed(typed.expr.cast(pl.String), "text")
 
+
+#: What a node may hold, so that a modifier that its handler does not know can never be overlooked.
+_USUAL = frozenset({"this", "expression"})
+_ARGUMENTS: Mapping[type[exp.Expression], frozenset[str]] = {
+    exp.Literal: frozenset({"this", "is_string"}),
+    exp.Is: _USUAL | {"negate"},
+    exp.Like: _USUAL | {"negate"},
+    exp.In: frozenset({"this", "expressions"}),
+    exp.Between: frozenset({"this", "low", "high"}),
+    exp.Case: frozenset({"ifs", "default"}),
+    exp.Coalesce: frozenset({"this", "expressions"}),
+    exp.Greatest: frozenset({"this", "expressions", "ignore_nulls"}),
+    exp.Least: frozenset({"this", "expressions", "ignore_nulls"}),
+    exp.Substring: frozenset({"this", "start", "length"}),
+    exp.DPipe: _USUAL | {"safe"},
+    exp.Cast: frozenset({"this", "to"}),
+}
 
 _NODES: Mapping[type[exp.Expression], Callable[[exp.Expression, Columns], Typed]] = {
     exp.Column: _column,
