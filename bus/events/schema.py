@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,6 +24,7 @@ _ENVELOPE_TYPES: Mapping[str, Json] = {
     "occurred_at": _TIME,
     "batch": "string",
 }
+_NAME = re.compile(r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*$")
 _OPS: Json = ["CREATE", "CORRECT", "CANCEL"]
 
 
@@ -165,6 +167,9 @@ def record_problems(avro: Mapping[str, Json], name: str) -> list[str]:
         node_of(dict(avro))
         fastavro.parse_schema(cast("dict[str, Json]", plain(dict(avro))))
         paths = [path for path, _ in fields_of(dict(avro))]
+        problems += [
+            f"field {path}: not valid Avro here: names are lower case, with digits and _" for path in paths if not _NAME.match(path)
+        ]
         problems += [f"field {path} stands twice" for path in sorted({path for path in paths if paths.count(path) > 1})]
         for path, field in fields_of(dict(avro)):
             if "default" in field and not default_fits(node_of(field["type"]), field["default"]):

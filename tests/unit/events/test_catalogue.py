@@ -76,7 +76,7 @@ def test_all_problems_of_all_files_are_reported_at_once(tmp_path: Path) -> None:
         ({"name": "n", "type": {"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 2}}, "long with a scale"),
         ({"name": "n", "type": {"type": "long", "scale": 19}}, "0 to 18"),
         ({"name": "n", "type": {"type": "record", "name": "R", "fields": []}}, "no fields"),
-        ({"name": "n", "type": "int", "default": "a"}, "default"),
+        ({"name": "n", "type": "int", "default": "a"}, "Default value"),
         ({"name": "n", "type": ["null", "int"], "default": 1}, "first branch"),
         ({"name": "n", "type": "int", "default": 1 << 31}, "default"),
         ({"name": "source", "type": "int"}, "twice"),
