@@ -11,12 +11,11 @@ function made(key, make) {
   return cache.get(full);
 }
 
-/** The value with at most `decimals` places (2 when not declared); an integer has none. */
+/** The value with `decimals` places (2 when not declared); an integer has none. */
 export function number(text, decimals) {
-  const places = decimals ?? 2;
-  const whole = !text.includes(".");
-  const options = { minimumFractionDigits: whole ? 0 : Math.min(places, decimals ?? 1), maximumFractionDigits: places };
-  return made(`n${places}${whole}`, () => new Intl.NumberFormat(locale(), options)).format(text);
+  const places = text.includes(".") ? decimals ?? 2 : 0;
+  const options = { minimumFractionDigits: places, maximumFractionDigits: places };
+  return made(`n${places}`, () => new Intl.NumberFormat(locale(), options)).format(text);
 }
 
 /** All digits, with the locale's separators. */

@@ -55,7 +55,7 @@ async function loadDefinitions() {
   }
 }
 
-/** Cards in their agencies' sections: by length of the window within a title's order. */
+/** Cards in their agencies' sections: monthly ones first, those without values last. */
 function arrange() {
   const focused = document.activeElement;
   const groups = new Map();
@@ -65,9 +65,8 @@ function arrange() {
   }
   for (const id of page.cards.keys()) if (!page.definitions.has(id)) page.cards.delete(id);
   const sections = [...groups].sort().map(([agency, definitions]) => {
-    definitions.sort((a, b) => ORDER.indexOf(b.window) - ORDER.indexOf(a.window) || a.id.localeCompare(b.id));
-    const monthly = (each) => (each.window === "1mo" ? 0 : 1);
-    definitions.sort((a, b) => monthly(a) - monthly(b));
+    const last = (each) => (each.cells ? 0 : 10) + (each.window === "1mo" ? 0 : 1 + ORDER.indexOf(each.window));
+    definitions.sort((a, b) => last(a) - last(b) || a.id.localeCompare(b.id));
     const grid = el("div", { class: "grid" }, ...definitions.map((definition) => {
       let card = page.cards.get(definition.id);
       if (!card) page.cards.set(definition.id, card = new Card(definition, (d, cell) => openProof($("proof"), d, cell)));
