@@ -129,7 +129,7 @@ class Multiset:
     def dump(self, acc: list[dict[int, int]]) -> object:
         return [sorted(acc[0].items())]
 
-    def load(self, raw: Sequence[Sequence[Sequence[int]]]) -> list[dict[int, int]]:
+    def load(self, raw: Sequence[Sequence[tuple[int, int]]]) -> list[dict[int, int]]:
         return [dict(raw[0])]
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from bisect import bisect_right, insort
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from bus.indicators.accumulators import Summary
-from bus.indicators.outputs import FINAL, Output, closes, finished, make_output
+from bus.indicators.outputs import FINAL, Output, closes, finished, make_output, newest_of
 from bus.indicators.partial import CellKey, Definition, Partial, sort_key
 from bus.indicators.windows import window_end
 
@@ -22,7 +23,7 @@ class _Source:
     offset: int = -2
     cells: dict[CellKey, tuple[Summary, int]] = field(default_factory=dict)
     watermarks: dict[str, int] = field(default_factory=dict)
-    parts: dict[_Parcel, dict[int, tuple[dict, dict]]] = field(default_factory=dict)
+    parts: dict[_Parcel, dict[int, tuple[dict[CellKey, tuple[Summary, int]], dict[str, int]]]] = field(default_factory=dict)
 
 
 class Edition:
@@ -82,8 +83,8 @@ class Edition:
         """Make what `news` found the state."""
         if self._pending is None:
             return
-        source, source.offset, cells, source.watermarks = self._pending
-        self._pending = None
+        source, offset, cells, watermarks = self._pending
+        source.offset, source.watermarks, self._pending = offset, watermarks, None
         source.cells.update(cells)
         source.parts = {parcel: parts for parcel, parts in source.parts.items() if parcel[1] > source.offset}
         self._index(cells)
@@ -102,9 +103,7 @@ class Edition:
         summaries = [source.cells[key] for source in self._sources.values() if key in source.cells]
         if not summaries:
             return None
-        return make_output(
-            self.definition, key, summaries, finished_us=self.finished, evidence=self._evidence, watermarks=self._watermarks
-        )
+        return make_output(self.definition, key, summaries, finished_us=self.finished, evidence=self._evidence, watermarks=self._watermarks)
 
     def withdrawn(self, key: CellKey, end: int, names: Sequence[str]) -> Output:
         """The row that takes back a cell which only an earlier version had."""
@@ -131,12 +130,12 @@ class Edition:
                     yield ["part", partition, parcel, part, listed, watermarks]
 
     @classmethod
-    def restore(cls, head: dict) -> Edition:
+    def restore(cls, head: Any) -> Edition:
         edition = cls(head["definition"], head["partitions"])
         edition._topic = head["topic"]
         return edition
 
-    def restore_entry(self, raw: list) -> None:
+    def restore_entry(self, raw: Any) -> None:
         kind, partition, *rest = raw
         source = self._sources.setdefault(partition, _Source())
         if kind == "source":
@@ -162,9 +161,5 @@ class Edition:
     def _summarise(self) -> None:
         known = [(p, self._sources[p]) for p in sorted(self._sources) if self._sources[p].offset > -2]
         self._evidence = tuple((self._topic, partition, source.offset) for partition, source in known)
-        newest: dict[str, int] = {}
-        for _, source in known:
-            for name, mark in source.watermarks.items():
-                newest[name] = max(mark, newest.get(name, mark))
-        self._watermarks = dict(sorted(newest.items()))
-        self.finished = finished(newest)
+        self._watermarks = newest_of(source.watermarks for _, source in known)
+        self.finished = finished(self._watermarks)

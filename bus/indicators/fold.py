@@ -11,10 +11,11 @@ Whatever the batch boundaries, duplicates and repetitions: the same log gives th
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
 
 from bus.errors import FatalError, OffsetGap
-from bus.indicators.accumulators import ACCUMULATOR_VERSION, accumulator
+from bus.indicators.accumulators import ACCUMULATOR_VERSION, Summary, accumulator
 from bus.indicators.batch import OFFSET, Batch, Fresh
 from bus.indicators.indicator import Indicator
 from bus.indicators.partial import CellKey, Partial, RowFault, canonical, sort_key
@@ -39,9 +40,9 @@ class FoldUnit:
         #: Everything up to here is in the state; -1 before the first record.
         self.offset = -1
         self._accumulator = accumulator(indicator.kind, correctable=indicator.correctable)
-        self._ledger: dict[str, int] = {}
-        self._watermarks: dict[str, int] = {}
-        self._cells: dict[CellKey, list] = {}
+        self._ledger: Mapping[str, int] = {}
+        self._watermarks: Mapping[str, int] = {}
+        self._cells: dict[CellKey, list[Any]] = {}
         self._subjects: dict[str, tuple[int, Contribution | None]] = {}
 
     @classmethod
@@ -74,6 +75,16 @@ class FoldUnit:
         if not (touched or moved or faults):
             return None
         return self._partial(first, touched, faults=tuple(faults))
+
+    @property
+    def watermarks(self) -> Mapping[str, int]:
+        """Newest `occurred_at` of each source, UTC microseconds."""
+        return self._watermarks
+
+    def cells(self, keys: Iterable[CellKey] | None = None) -> dict[CellKey, tuple[Summary, int]]:
+        """(summary, revision) of those of the given cells that there are; of all when none are given."""
+        chosen = self._cells if keys is None else [key for key in keys if key in self._cells]
+        return {key: (self._accumulator.summary(self._cells[key][0]), self._cells[key][1]) for key in chosen}
 
     def full_partial(self) -> Partial:
         """All cells as they are: for a merge that lost its state, or that has not heard of this partition."""
@@ -121,8 +132,6 @@ class FoldUnit:
             yield canonical([subject, *self._subjects[subject]])
 
     def _partial(self, first: int, keys: Iterable[CellKey], *, full: bool = False, faults: tuple[RowFault, ...] = ()) -> Partial:
-        summary, held = self._accumulator.summary, self._cells
-        cells = {key: (summary(held[key][0]), held[key][1]) for key in keys}
         return Partial(
             definition=self.indicator.definition,
             topic=self.topic,
@@ -130,7 +139,7 @@ class FoldUnit:
             partitions=self.partitions,
             first=first,
             offset=self.offset,
-            cells=cells,
+            cells=self.cells(keys),
             watermarks=self._watermarks,
             full=full,
             faults=faults,
@@ -185,7 +194,7 @@ class FoldUnit:
             self._cells[key][1] += 1
         touched |= changed
 
-    def _cell(self, key: CellKey) -> list:
+    def _cell(self, key: CellKey) -> list[Any]:
         cell = self._cells.get(key)
         if cell is None:
             cell = self._cells[key] = [self._accumulator.empty(), 0]

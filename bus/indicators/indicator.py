@@ -156,10 +156,12 @@ class _Compiler:
             empty = {name: column.dtype for name, column in self.columns.items()}
             pl.DataFrame(schema=empty).select(typed.expr)
         except ExpressionError as error:
-            return self._problem(key, text, str(error))
+            self._problem(key, text, str(error))
         except pl.exceptions.PolarsError as error:
-            return self._problem(key, text, f"cannot be computed over this event: {str(error).splitlines()[0]}")
-        return typed
+            self._problem(key, text, f"cannot be computed over this event: {str(error).splitlines()[0]}")
+        else:
+            return typed
+        return None
 
     def _problem(self, key: str, text: str, what: str) -> None:
         self.problems.append(Problem(f"{self.file}: {key}", f"{text!r}: {what}", "I01"))
@@ -197,11 +199,13 @@ class _Compiler:
             return Measured(name, text, typed.expr.cast(pl.Int8), False, 0, 1)
         if typed.kind == "double":
             if self.spec.measure.scale is None:
-                return self._problem(key, text, "is a double; set measure.scale = 0 … 9, the decimal places that it is rounded to")
+                self._problem(key, text, "is a double; set measure.scale = 0 … 9, the decimal places that it is rounded to")
+                return None
             return Measured(name, text, typed.expr, True, self.spec.measure.scale, 128)
         if typed.kind != "integer":
             kinds = "a number or, in a ratio, boolean" if self.spec.measure.kind == "ratio" else "a number"
-            return self._problem(key, text, f"is {typed.kind}; must be {kinds} (numeric columns: {', '.join(self._numeric()) or 'none'})")
+            self._problem(key, text, f"is {typed.kind}; must be {kinds} (numeric columns: {', '.join(self._numeric()) or 'none'})")
+            return None
         return Measured(name, text, typed.expr, False, typed.scale, typed.bits)
 
     def _numeric(self) -> list[str]:

@@ -8,14 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from bus.errors import ConfigurationError, Problem
 from bus.indicators import spec as forms
 from bus.indicators.indicator import EventSchema, Indicator, compile_indicator
 from bus.indicators.spec import Spec
 
-_SECTIONS: Mapping[str, type] = {
+_SECTIONS: Mapping[str, type[BaseModel]] = {
     "": Spec, "title": forms.Title, "measure": forms.Measure, "satu_data": forms.SatuData, "publish": forms.Publish,
     "examples": forms.Example, "events": forms.ExampleEvent,
 }  # fmt: skip
@@ -60,7 +60,7 @@ def load_indicator(path: Path, catalogue: Catalogue) -> tuple[Indicator | None, 
     try:
         spec = Spec.model_validate(raw)
     except ValidationError as error:
-        return None, list(_problems(where, error, raw))
+        return None, list(_problems(where, error))
     problems: list[Problem] = []
     if spec.id != path.stem:
         problems.append(Problem(f"{where}: id", f"{spec.id!r} must equal the file's name {path.stem!r}"))
@@ -86,7 +86,7 @@ def changed_without_version(known: Mapping[str, tuple[int, str]], indicators: Ma
     return problems
 
 
-def _problems(where: str, error: ValidationError, raw: Mapping[str, object]) -> Iterator[Problem]:
+def _problems(where: str, error: ValidationError) -> Iterator[Problem]:
     for each in error.errors():
         place = [str(part) for part in each["loc"] if part not in ("list[str]", "dict[str,str]")]
         key = ".".join(place)
@@ -98,7 +98,7 @@ def _problems(where: str, error: ValidationError, raw: Mapping[str, object]) -> 
             yield Problem(f"{where}: {key}", f"unknown key{hint} (allowed: {', '.join(sorted(allowed))})")
         elif each["type"] == "missing":
             rule = "I06" if place[0] == "publish" else ""
-            what = "is required: say how the public may see it, e.g. class = \"dikecualikan\"" if rule else "is required"
+            what = 'is required: say how the public may see it, e.g. class = "dikecualikan"' if rule else "is required"
             yield Problem(f"{where}: {key}", what, rule)
         else:
             yield Problem(f"{where}: {key}", each["msg"].removeprefix("Value error, "))

@@ -25,7 +25,7 @@ class Measured:
     """An expression whose value enters the cells.
 
     `text` is its SQL, for messages. `fractional`: it yields a double that is to be rounded to `scale`; otherwise integers already scaled.
-    `bits`: the absolute value of an integer is below 2^bits.
+    `bits`: the absolute value of an integer is at most 2^bits.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Measured:
     @property
     def may_fault(self) -> bool:
         """Whether a row's value can turn out unusable."""
-        return self.fractional or self.bits > 95
+        return self.fractional or self.bits >= 95
 
 
 def exact_integers(values: pl.Series, measured: Measured) -> tuple[pl.Series, dict[int, tuple[str, str]]]:
@@ -48,8 +48,7 @@ def exact_integers(values: pl.Series, measured: Measured) -> tuple[pl.Series, di
         beyond = wide.abs() >= LIMIT
         if not beyond.any():
             return wide, {}
-        faults = {row: _too_large(measured) for row in beyond.arg_true().to_list()}
-        return wide.set(beyond, None), faults
+        return wide.set(beyond, None), {row: _too_large(measured) for row in beyond.arg_true().to_list()}
     scaled = values * float(10**measured.scale)
     rounded = scaled.round(0, mode="half_to_even")
     near_tie = ((scaled - scaled.floor()) - 0.5).abs() < _NEAR_TIE
@@ -58,17 +57,18 @@ def exact_integers(values: pl.Series, measured: Measured) -> tuple[pl.Series, di
         return rounded.cast(pl.Int128), {}
     whole = rounded.set(by_hand, None).cast(pl.Int128)
     faults: dict[int, tuple[str, str]] = {}
-    rows, exact = by_hand.arg_true().to_list(), []
-    for row in rows:
+    rows: list[int] = by_hand.arg_true().to_list()
+    exact: list[int | None] = [None] * len(rows)
+    for place, row in enumerate(rows):
         value = values[row]
         if not math.isfinite(value):
             faults[row] = "not_finite", f"{measured.text} is not a finite number; only finite numbers can be summed"
-            exact.append(None)
+            continue
+        rounded_exactly = _rounded(value, measured.scale)
+        if abs(rounded_exactly) >= LIMIT:
+            faults[row] = _too_large(measured)
         else:
-            exact.append(_rounded(value, measured.scale))
-            if abs(exact[-1]) >= LIMIT:
-                faults[row] = _too_large(measured)
-                exact[-1] = None
+            exact[place] = rounded_exactly
     return whole.scatter(rows, pl.Series(exact, dtype=pl.Int128)), faults
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from bus.errors import FatalError
 from bus.indicators.edition import Edition
@@ -110,18 +111,21 @@ class MergeUnit:
         if head != expected:
             raise FatalError(f"snapshot of {unit.unit_id} at offset {offset} says it is {head}")
         unit.offset = offset
-        for text in lines:
-            raw = json.loads(text)
+        unit._restore(map(json.loads, lines))
+        return unit
+
+    def _restore(self, entries: Iterable[Any]) -> None:
+        line, edition = _Line(), None
+        for raw in entries:
             if raw[0] == "edition":
                 edition = Edition.restore(raw[1])
-                line = unit._lines.setdefault(edition.definition["id"], _Line())
+                line = self._lines.setdefault(edition.definition["id"], _Line())
                 line.editions[edition.mark] = edition
                 line.published = edition if raw[2] else line.published
             elif raw[0] == "retired":
                 line.retired[raw[1], tuple(raw[2])] = (raw[3], tuple(raw[4]))
-            else:
+            elif edition is not None:
                 edition.restore_entry(raw)
-        return unit
 
     def _take(self, line: _Line, partial: Partial, touched: dict[CellKey, Output | None]) -> None:
         edition = line.edition(partial)

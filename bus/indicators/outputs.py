@@ -42,7 +42,7 @@ class Output:
         Progress is the sum of the evidence's offsets. All three only grow along the log of partials; status does not (a source heard of
         for the first time can make a window provisional again), so it is no part of the order.
         """
-        return self.version, self.revision, sum(offset + 2 for _, _, offset in self.evidence)
+        return order_of(self.version, self.revision, (offset for _, _, offset in self.evidence))
 
 
 def make_output(
@@ -86,6 +86,20 @@ def closes(definition: Definition, start: int) -> int:
 def finished(watermarks: Mapping[str, int]) -> int | None:
     """The time that every source has reached; None before any was heard of."""
     return min(watermarks.values()) if watermarks else None
+
+
+def newest_of(watermarks: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """Per source the newest time that any partition has of it, by source."""
+    newest: dict[str, int] = {}
+    for marks in watermarks:
+        for source, mark in marks.items():
+            newest[source] = max(mark, newest.get(source, mark))
+    return dict(sorted(newest.items()))
+
+
+def order_of(version: int, revision: int, offsets: Iterable[int]) -> tuple[int, int, int]:
+    """`Output.order` from a record's fields; `offsets` are those of its evidence."""
+    return version, revision, sum(offset + 2 for offset in offsets)
 
 
 def export_rows(outputs: Iterable[Output], dims: Sequence[str] = ()) -> tuple[list[str], list[list[str]]]:

@@ -86,7 +86,7 @@ def in_order(keys: Iterable[CellKey]) -> list[CellKey]:
     """The cells in the order of `sort_key`."""
     listed = list(keys)
     try:
-        return sorted(listed)  # type: ignore[type-var]
+        return sorted(listed)
     except TypeError:  # a null dimension met a text; as long as none does, both orders are the same and this one is quicker
         return sorted(listed, key=sort_key)
 

@@ -66,11 +66,15 @@ def contributions(indicator: Indicator, fresh: Fresh) -> Iterator[Row]:
     if indicator.where is not None:
         enters = enters & indicator.where.fill_null(False)
     values = [f"__value{index}" for index in range(len(indicator.measured))]
-    chosen = frame.with_columns(fresh.window(indicator.window).alias(_WINDOW)).filter(enters).select(
-        OFFSET,
-        _WINDOW,
-        *(expression.alias(f"__dim{index}") for index, expression in enumerate(indicator.dimensions)),
-        *(measured.expression.alias(name) for name, measured in zip(values, indicator.measured, strict=True)),
+    chosen = (
+        frame.with_columns(fresh.window(indicator.window).alias(_WINDOW))
+        .filter(enters)
+        .select(
+            OFFSET,
+            _WINDOW,
+            *(expression.alias(f"__dim{index}") for index, expression in enumerate(indicator.dimensions)),
+            *(measured.expression.alias(name) for name, measured in zip(values, indicator.measured, strict=True)),
+        )
     )
     faults: dict[int, RowFault] = {}
     if indicator.may_fault:

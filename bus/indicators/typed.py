@@ -43,7 +43,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Typed:
-    """A compiled expression. `bits`: the absolute value of an integer is below 2^bits. `constant`: its value, if it is a number."""
+    """A compiled expression. `bits`: the absolute value of an integer is at most 2^bits. `constant`: its value, if it is a number."""
 
     expr: pl.Expr
     kind: Kind
@@ -73,7 +73,7 @@ def column(name: str, columns: Mapping[str, Column]) -> Typed:
         raise ExpressionError(f"there is no column {name!r}{hint}; columns: {', '.join(sorted(columns))}")
     dtype = found.dtype
     if dtype.is_integer():
-        bits = {"Int8": 8, "Int16": 16, "Int32": 32, "UInt8": 8, "UInt16": 16, "UInt32": 32}.get(str(dtype), 64)
+        bits = {"Int8": 7, "Int16": 15, "Int32": 31, "Int64": 63}.get(str(dtype), 64)
         return Typed(pl.col(name), "integer", found.scale, bits, bare=True)
     kind = _KINDS.get(dtype.base_type().__name__)
     if kind is None:

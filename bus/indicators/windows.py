@@ -22,7 +22,7 @@ _LENGTHS = {"15m": 900 * _SECOND, "1h": 3600 * _SECOND, "1d": 86_400 * _SECOND, 
 _MONTHS = {"1mo": 1, "1q": 3, "1y": 12}
 _FIRST_MONDAY = 4 * 86_400 * _SECOND
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LOCAL_EPOCH = datetime(1970, 1, 1)
+_LOCAL_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  civil time has no zone
 
 #: From 1965 (the last change came into force on 1 January 1964) Asia/Jakarta is UTC+7; earlier times go through the zone database.
 _FIXED_SINCE = -157_766_400 * _SECOND
