@@ -52,6 +52,11 @@ class Progress:
     fold: StageProgress
     merge: StageProgress
 
+    @classmethod
+    def none(cls) -> Progress:
+        """Of stages that have nothing to do."""
+        return cls(StageProgress("fold", 0, 0, ()), StageProgress("merge", 0, 0, ()))
+
     @property
     def idle(self) -> bool:
         return self.fold.idle and self.merge.idle

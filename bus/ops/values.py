@@ -4,58 +4,22 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
-from bus.clock import LOCAL_ZONE
 from bus.errors import FatalError
 from bus.events.codec import Codec
-from bus.kafka.ports import LogReader, TopicPartition
+from bus.indicators.outputs import Output, export_rows
+from bus.indicators.partial import sort_key
+from bus.indicators.windows import to_datetime
+from bus.kafka.ports import LogReader, Record, TopicPartition
 from bus.kafka.topics import INDICATORS_PREFIX
 
-_RANK = {"provisional": 0, "final": 1}
-
-#: (topic, partition) -> offset of the last event that a value accounts for.
-Evidence = Mapping[tuple[str, int], int]
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
-    """One cell of an indicator, as published. `value`, `numerator` and `denominator` are exact decimals."""
-
-    indicator: str
-    version: int
-    fingerprint: str
-    window_start: datetime
-    window_end: datetime
-    dimensions: Mapping[str, str | None]
-    value: str | None
-    numerator: str
-    denominator: str
-    n: int
-    revision: int
-    status: str
-    evidence: Evidence
-
-    @property
-    def order(self) -> tuple[int, int, int]:
-        """Of two records of a cell the higher one stands (DESIGN R5)."""
-        return self.version, self.revision, _RANK[self.status]
-
-    @property
-    def sort_key(self) -> tuple[datetime, tuple[tuple[bool, str], ...]]:
-        """By window, then by dimensions, null first."""
-        return self.window_start, tuple((value is not None, value or "") for value in self.dimensions.values())
-
-    @property
-    def cell(self) -> str:
-        """How people name the cell: the day its window begins, then the dimension values."""
-        return "/".join([local(self.window_start), *(value if value is not None else "(null)" for value in self.dimensions.values())])
-
-
-async def read_values(reader: LogReader, codec: Codec, indicator: str, *, version: int | None = None) -> list[Value]:
+async def read_values(reader: LogReader, codec: Codec, indicator: str, *, version: int | None = None) -> list[Output]:
     """The standing value of every cell, sorted, cells that no event is left in (n = 0) included.
 
     With `version` only what that version of the definition has published. An indicator without a topic has no values.
@@ -63,30 +27,30 @@ async def read_values(reader: LogReader, codec: Codec, indicator: str, *, versio
     partition = TopicPartition(INDICATORS_PREFIX + indicator, 0)
     if not await reader.partitions(partition.topic):
         return []
-    newest: dict[bytes | None, Value] = {}
+    newest: dict[bytes | None, Output] = {}
     async for batch in reader.read(partition, await reader.beginning(partition), await reader.end(partition)):
         for record in batch:
-            if record.value is None:
-                continue
-            value = decode_value(codec.decode(record.value, record.headers))
-            if version is not None and value.version != version:
+            value = read_value(codec, record)
+            if value is None or (version is not None and value.version != version):
                 continue
             known = newest.get(record.key)
             if known is None or value.order >= known.order:
                 newest[record.key] = value
-    return sorted(newest.values(), key=lambda value: value.sort_key)
+    return sorted(newest.values(), key=lambda value: sort_key((value.window_start_us, tuple(value.dimensions.values()))))
 
 
-def decode_value(fields: Mapping[str, object]) -> Value:
-    """The value in a decoded record of `bus.indicator_value.v1`. Raises `FatalError` for what this version cannot have written."""
-    found = cast("Mapping[str, Any]", fields)
+def read_value(codec: Codec, record: Record) -> Output | None:
+    """The value in a record of an indicator's topic; None for a tombstone. Raises `FatalError` for what this version cannot have written."""
+    if record.value is None:
+        return None
+    found = cast("Mapping[str, Any]", codec.decode(record.value, record.headers))
     try:
-        return Value(
+        return Output(
             indicator=found["indicator"],
             version=found["version"],
             fingerprint=found["fingerprint"],
-            window_start=found["window_start"],
-            window_end=found["window_end"],
+            window_start_us=_micros(found["window_start"]),
+            window_end_us=_micros(found["window_end"]),
             dimensions={each["name"]: each["value"] for each in found["dimensions"]},
             value=found["value"],
             numerator=found["numerator"],
@@ -94,33 +58,34 @@ def decode_value(fields: Mapping[str, object]) -> Value:
             n=found["n"],
             revision=found["revision"],
             status=str(found["status"]),
-            evidence={(each["topic"], each["partition"]): each["offset"] for each in found["evidence"]},
+            evidence=tuple((each["topic"], each["partition"], each["offset"]) for each in found["evidence"]),
+            watermarks={each["source"]: _micros(each["at"]) for each in found["watermarks"]},
         )
     except (KeyError, TypeError) as error:
-        raise FatalError(f"a record of an indicator's topic is not an indicator value: {error!r}") from error
+        raise FatalError(f"{record.topic} offset {record.offset} is not an indicator value: {error!r}") from error
 
 
-def local(moment: datetime) -> str:
-    """A moment in the regency's civil time, ISO 8601 with its offset."""
-    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-    return aware.astimezone(LOCAL_ZONE).isoformat()
+def _micros(moment: datetime) -> int:
+    return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
-def write_csv(path: Path, dimensions: Sequence[str], values: Iterable[Value]) -> int:
+def cell_name(value: Output) -> str:
+    """How people name the cell: the local date (and time) when its window begins, then the dimension values, between slashes."""
+    start = to_datetime(value.window_start_us)
+    day = start.date().isoformat() if start.hour == start.minute == 0 else f"{start.date().isoformat()}T{start:%H:%M}"
+    return "/".join([day, *(each if each is not None else "(null)" for each in value.dimensions.values())])
+
+
+def write_csv(path: Path, dimensions: Sequence[str], values: Iterable[Output]) -> int:
     """Write the rows of an indicator, n = 0 left out, in one step; how many there are.
 
     The same values give the same bytes: UTF-8, LF, sorted by window and dimensions, times ISO 8601 with their offset.
     """
-    rows = [
-        [local(each.window_start), local(each.window_end), *(each.dimensions[name] for name in dimensions)]
-        + [each.value, each.numerator, each.denominator, str(each.n), str(each.revision), each.status]
-        for each in sorted(values, key=lambda value: value.sort_key)
-        if each.n > 0
-    ]
+    header, rows = export_rows(values, dimensions)
     half = path.with_name(f".{path.name}.part")
     with half.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["window_start", "window_end", *dimensions, "value", "numerator", "denominator", "n", "revision", "status"])
+        writer.writerow(header)
         writer.writerows(rows)
     half.replace(path)
     return len(rows)

@@ -10,7 +10,7 @@ from pathlib import Path
 from bus.events.catalogue import Catalogue
 from bus.events.codec import Codec
 from bus.kafka.ports import Message
-from bus.ops.values import Value, read_values, write_csv
+from bus.ops.values import cell_name, read_values, write_csv
 from bus.settings import ROOT
 from bus.testing.memory import MemoryLog
 
@@ -42,9 +42,9 @@ async def _log(*records: Mapping[str, object]) -> MemoryLog:
     return log
 
 
-async def test_the_highest_version_revision_and_status_stands_wherever_it_lies() -> None:
+async def test_the_newest_state_of_each_cell_stands_wherever_it_lies() -> None:
     log = await _log(
-        _fields("DKI2", revision=4, status="final"), _fields("DKI2", revision=4), _fields("DKI2", revision=3),
+        _fields("DKI2", revision=4, status="final"), _fields("DKI2", revision=3), _fields("DKI2", revision=2),
         _fields("DKI1", revision=9), _fields("DKI1", revision=1, version=2),
     )  # fmt: skip
     values = await read_values(log, _codec(), "t.mean")
@@ -52,8 +52,8 @@ async def test_the_highest_version_revision_and_status_stands_wherever_it_lies()
         ("DKI1", 2, 1, "provisional"),
         ("DKI2", 1, 4, "final"),
     ]
-    assert values[1].evidence == {("events.t", 0): 4}
-    assert values[1].cell == "2021-01-01T00:00:00+07:00/DKI2"
+    assert values[1].evidence == (("events.t", 0, 4),)
+    assert cell_name(values[1]) == "2021-01-01/DKI2"
     assert [each.revision for each in await read_values(log, _codec(), "t.mean", version=1)] == [9, 4]
 
 
@@ -63,7 +63,7 @@ async def test_an_indicator_without_a_topic_has_no_values() -> None:
 
 async def test_a_file_is_sorted_and_leaves_out_what_is_empty(tmp_path: Path) -> None:
     log = await _log(_fields("DKI2", revision=1), _fields(None, revision=1), _fields("DKI3", revision=2, n=0), _fields("DKI1", revision=1))
-    values: list[Value] = await read_values(log, _codec(), "t.mean")
+    values = await read_values(log, _codec(), "t.mean")
     assert write_csv(tmp_path / "t.csv", ["station"], reversed(values)) == 3
     month = "2021-01-01T00:00:00+07:00,2021-02-01T00:00:00+07:00"
     assert (tmp_path / "t.csv").read_bytes().decode() == (

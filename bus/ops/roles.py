@@ -1,0 +1,101 @@
+"""One role in this process. The role's code is imported only when the role runs, so that each process carries no more than it needs."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import structlog
+from pydantic import SecretStr
+
+from bus.errors import ConfigurationError, Problem
+from bus.events.catalogue import Catalogue
+from bus.events.codec import Codec
+from bus.ingest.manifest import Agency, discover
+from bus.ops.consumers import load_consumer, load_consumers
+from bus.ops.inputs import Input, parse_inputs
+from bus.ops.wiring import connect
+from bus.settings import Settings
+
+CONNECTORS, STREAMS = "connectors", "streams"
+
+_log = structlog.get_logger(__name__)
+
+
+def known_roles(settings: Settings) -> tuple[str, ...]:
+    """What `bus run <role>` can be."""
+    return (CONNECTORS, STREAMS, *sorted(load_consumers(settings.consumer_roots())))
+
+
+async def run_connectors(settings: Settings, inputs: Sequence[str], *, until_end: bool, pace: float) -> None:
+    """Every agency that has an input, or whose folders are set in the environment: to their end, or watching until cancelled.
+
+    Raises `ConfigurationError` when there is nothing to read.
+    """
+    runner = importlib.import_module("bus.ingest.runner")
+    agencies = discover(settings.connector_roots())
+    chosen = parse_inputs(inputs, file_sources(agencies))
+    settings = with_inputs(settings, agencies, chosen)
+    names = {each.agency for each in chosen} if until_end and chosen else {each.agency for each in chosen} | configured(settings, agencies)
+    if not names:
+        allowed = "; ".join(
+            f"--input {name}=FOLDER or {setting_name(agency, source)}"
+            for name, agency in agencies.items()
+            for source in agency.manifest.sources
+        )
+        raise ConfigurationError([Problem("connectors", f"no agency has a folder to read from; say {allowed}")])
+    codec = Codec(Catalogue.load(settings.schemas_roots()))
+    async with connect(settings) as log:
+        runners: list[Any] = [
+            runner.Runner(
+                agencies[name], publisher=log.publisher, reader=log.reader, snapshots=log.snapshots, codec=codec, settings=settings, pace=pace or None
+            )
+            for name in sorted(names)
+        ]  # fmt: skip
+        _log.info("connectors running", agencies=sorted(names))
+        async with asyncio.TaskGroup() as group:
+            for each in runners:
+                group.create_task(each.run(until_end=until_end))
+
+
+async def run_consumer(settings: Settings, role: str) -> None:
+    """A consumer until it is told to stop."""
+    app = load_consumer(role, settings.consumer_roots()).create(settings)
+    await app.run(lambda url: _log.info("serving", role=role, url=url))
+
+
+async def run_streams(settings: Settings) -> None:
+    """A worker until it is told to stop."""
+    await importlib.import_module("bus.streams.running").run_streams(settings)
+
+
+def file_sources(agencies: Mapping[str, Agency]) -> Mapping[str, tuple[str, ...]]:
+    """Agency -> the names of its sources that read files."""
+    return {
+        name: tuple(agency.manifest.sources) for name, agency in agencies.items()
+    }
+
+
+def with_inputs(settings: Settings, agencies: Mapping[str, Agency], inputs: Sequence[Input]) -> Settings:
+    """The settings, with the inputs in the place of the folders that the agencies' own settings name."""
+    values = {name: dict(given) for name, given in settings.agencies.items()}
+    for each in inputs:
+        setting = agencies[each.agency].manifest.sources[each.source].setting
+        values.setdefault(each.agency, {})[setting] = SecretStr(str(each.folder))
+    return settings.model_copy(update={"agencies": values})
+
+
+def configured(settings: Settings, agencies: Mapping[str, Agency]) -> set[str]:
+    """The agencies that have a folder for at least one source."""
+    return {
+        name
+        for name, agency in agencies.items()
+        if any(spec.setting in settings.agencies.get(name, {}) for spec in agency.manifest.sources.values())
+    }
+
+
+def setting_name(agency: Agency, source: str) -> str:
+    """The variable that names a source's folder."""
+    return f"BUS_{agency.id}__{agency.manifest.sources[source].setting}".upper()

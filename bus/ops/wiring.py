@@ -1,0 +1,35 @@
+"""The ports over the configured broker, for tools that run beside the roles; and the topics made before anything starts."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from bus.kafka import admin
+from bus.kafka.client import KafkaLogReader, KafkaPublisher
+from bus.kafka.ports import LogReader, Publisher, SnapshotStore
+from bus.kafka.snapshots import KafkaSnapshotStore
+from bus.kafka.topics import Topic
+from bus.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """The broker as tools use it."""
+
+    publisher: Publisher
+    reader: LogReader
+    snapshots: SnapshotStore
+
+
+@asynccontextmanager
+async def connect(settings: Settings) -> AsyncIterator[Log]:
+    """Connected while the context is open. Raises `TransientError` when no broker answers."""
+    async with KafkaPublisher(settings.kafka) as publisher, KafkaLogReader(settings.kafka) as reader:
+        yield Log(publisher, reader, KafkaSnapshotStore(publisher, reader))
+
+
+async def apply_topics(settings: Settings, topics: Sequence[Topic]) -> None:
+    """Make the topics as declared. Raises as `bus.kafka.admin.apply` does."""
+    await admin.apply(settings.kafka, topics)
