@@ -12,6 +12,7 @@ is removed; hence the highest complete offset never goes down, whoever writes or
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -47,14 +48,14 @@ class _Key:
     @classmethod
     def decode(cls, raw: bytes) -> _Key | None:
         try:
-            kind, unit, offset, *rest = json.loads(raw)
-        except (ValueError, TypeError):
+            parts = json.loads(raw)
+        except ValueError:
             return None
-        match kind, rest:
-            case "chunk", [int(index), str(digest)]:
-                return cls(str(unit), int(offset), index, digest)
-            case "end", [str(digest)]:
-                return cls(str(unit), int(offset), -1, digest)
+        match parts:
+            case ["chunk", str(unit), int(offset), int(index), str(digest)] if index >= 0:
+                return cls(unit, offset, index, digest)
+            case ["end", str(unit), int(offset), str(digest)]:
+                return cls(unit, offset, -1, digest)
         return None
 
 
@@ -83,6 +84,7 @@ class _Index:
 
     position: int = 0
     units: dict[str, _Unit] = field(default_factory=dict)
+    reading: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def note(self, key: _Key, place: int, value: bytes | None) -> None:
         """Take over one record. A process's own writes are noted before they are read, so an older place never replaces a newer one."""
@@ -94,7 +96,7 @@ class _Index:
             unit.ends.pop(key, None)
             return
         unit.places[key] = place
-        if key.index < 0:
+        if key.index < 0 and _digest(value) == key.digest:
             unit.ends[key] = tuple(_Key(key.unit, key.offset, index, digest) for index, digest in enumerate(json.loads(value)["chunks"]))
 
 
@@ -160,15 +162,15 @@ class KafkaSnapshotStore:
         """Read on to the end of the partition, and again while the end moves: a tombstone counts only with what made it right."""
         index = self._indexes.setdefault(partition, _Index())
         place = TopicPartition(self._topic, partition)
-        for _ in range(_ATTEMPTS):
-            end = await self._reader.end(place)
-            if index.position >= end:
-                return
-            async for batch in self._reader.read(place, index.position, end):
-                for record in batch:
-                    self._note(index, record)
-                index.position = max(index.position, batch[-1].offset + 1)
-            index.position = max(index.position, end)
+        async with index.reading:
+            for _ in range(_ATTEMPTS):
+                end = await self._reader.end(place)
+                if index.position >= end:
+                    return
+                async for batch in self._reader.read(place, index.position, end):
+                    for record in batch:
+                        self._note(index, record)
+                index.position = end
 
     def _note(self, index: _Index, record: Record) -> None:
         key = _Key.decode(record.key or b"")
