@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -80,8 +79,7 @@ def create_app(settings: Settings, worker: Worker) -> StreamsApp:
 
 
 def _agents(app: StreamsApp, settings: Settings, worker: Worker) -> None:
-    raw = faust.Schema(key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
-    live = app.Table("live", partitions=settings.kafka.partials_partitions, schema=raw)
+    live = app.Table("live", partitions=settings.kafka.partials_partitions)
 
     async def carry(stream: Any) -> None:
         async for records in stream:
@@ -126,23 +124,19 @@ def _assignments(app: StreamsApp, worker: Worker) -> None:
     app.on_partitions_revoked.connect(revoked, weak=False)
 
 
-def live_key(output: Output) -> bytes:
+def live_key(output: Output) -> str:
     """The key of a cell in the table `live`."""
-    return output.indicator.encode() + b" " + output.key()
+    return f"{output.indicator} {output.key().decode()}"
 
 
-def live_value(output: Output) -> bytes:
-    """What the table shows of a cell, JSON."""
-    return json.dumps(
-        {
-            "value": output.value,
-            "n": output.n,
-            "version": output.version,
-            "revision": output.revision,
-            "status": output.status,
-            "window_start_us": output.window_start_us,
-            "dimensions": dict(output.dimensions),
-        },
-        ensure_ascii=False,
-        separators=(",", ":"),
-    ).encode()
+def live_value(output: Output) -> dict[str, object]:
+    """What the table shows of a cell."""
+    return {
+        "value": output.value,
+        "n": output.n,
+        "version": output.version,
+        "revision": output.revision,
+        "status": output.status,
+        "window_start_us": output.window_start_us,
+        "dimensions": dict(output.dimensions),
+    }
