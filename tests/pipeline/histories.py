@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from hypothesis import strategies as st
 
@@ -25,6 +27,9 @@ TYPES = (SAMPLE, READING)
 #: Midnight of 2026-03-01 in Asia/Jakarta.
 _START = datetime(2026, 2, 28, 17, tzinfo=UTC)
 _LOCAL = timedelta(hours=7)
+
+#: Picks one of the options.
+Choose = Callable[[Sequence[Any]], Any]
 
 #: indicator -> (local start of the window, place) -> (n, exact value)
 Expected = dict[str, dict[tuple[datetime, str], tuple[int, Fraction]]]
@@ -52,35 +57,46 @@ class Fact:
     amount: int | None
 
 
-@st.composite
-def facts(draw: st.DrawFn, *, size: int = 10) -> list[Fact]:
+def history(choose: Choose, *, size: int = 10) -> list[Fact]:
     """A publication order with corrections, cancellations, stale versions and repeated stretches (a publisher that resumed)."""
     published: list[Fact] = []
     counters = {"lab/a": 0, "lab/b": 0}
-    for _ in range(draw(st.integers(2, size))):
-        source = draw(st.sampled_from(sorted(counters)))
-        if published and draw(st.integers(0, 4)) == 0:
-            mine = [fact for fact in published if fact.source == source]
-            again = mine[draw(st.integers(0, len(mine))) :] if mine else []
-            published += again[-3:] if again == mine[-len(again) :] else []
+    for _ in range(choose(range(2, size + 1))):
+        source = choose(sorted(counters))
+        mine = [fact for fact in published if fact.source == source]
+        if mine and choose(range(5)) == 0:
+            newest = max(fact.sequence for fact in mine)
+            once = {fact.sequence: fact for fact in mine}
+            published += [once[number] for number in range(choose(range(1, newest + 1)), newest + 1)]
             continue
         counters[source] += 1
-        kind = draw(st.sampled_from(TYPES))
+        kind = choose(TYPES)
         correctable = kind == SAMPLE
         published.append(
             Fact(
                 type=kind,
                 source=source,
                 sequence=counters[source],
-                subject=f"s{draw(st.integers(0, 3))}" if correctable else f"r{source}{counters[source]}",
-                version=draw(st.integers(1, 6)) if correctable else 1,
-                op=draw(st.sampled_from(list(Op))) if correctable else Op.CREATE,
-                hours=draw(st.sampled_from([0, 5, 30, 100, 800])),
-                place=draw(st.sampled_from(["utara", "selatan"])),
-                amount=draw(st.sampled_from([None, -3, 0, 7, 7, 100])),
+                subject=f"s{choose(range(4))}" if correctable else f"r{source}{counters[source]}",
+                version=choose(range(1, 7)) if correctable else 1,
+                op=choose(list(Op)) if correctable else Op.CREATE,
+                hours=choose([0, 5, 30, 100, 800]),
+                place=choose(["utara", "selatan"]),
+                amount=choose([None, -3, 0, 7, 7, 100]),
             )
         )
     return published
+
+
+@st.composite
+def facts(draw: st.DrawFn, *, size: int = 10) -> list[Fact]:
+    """Histories that hypothesis can shrink."""
+    return history(lambda options: draw(st.sampled_from(options)), size=size)
+
+
+def seeded(seed: int, *, size: int = 12) -> list[Fact]:
+    """The same history for the same seed."""
+    return history(random.Random(seed).choice, size=size)
 
 
 def publish(log: MemoryLog, codec: Codec, published: Iterable[Fact], partitions: int) -> None:
