@@ -46,7 +46,7 @@ class Report:
 
 def rules() -> tuple[Rule[Any], ...]:
     """Every rule there is, by number."""
-    everything: list[Rule[Any]] = [rules_schemas.TOGETHER]
+    everything: list[Rule[Any]] = [rules_schemas.TOGETHER, rules_indicators.TOGETHER]
     for own in (
         rules_connectors.RULES,
         rules_consumers.RULES,

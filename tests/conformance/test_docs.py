@@ -27,7 +27,7 @@ def _commands(command: object, path: str) -> list[str]:
 COMMANDS = _commands(typer.main.get_command(app), "bus")
 
 
-@pytest.mark.parametrize("case", cases(Settings(), families=("docs",)), ids=lambda case: case.id)
+@pytest.mark.parametrize("case", list(cases(Settings(), families=("docs",))), ids=lambda case: case.id)
 def test_docs(case: Case) -> None:
     assert case.run() == []
 

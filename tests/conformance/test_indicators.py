@@ -9,6 +9,6 @@ from bus.testing.kit import cases
 from bus.testing.rule import Case
 
 
-@pytest.mark.parametrize("case", cases(Settings(), families=("indicators",)), ids=lambda case: case.id)
+@pytest.mark.parametrize("case", list(cases(Settings(), families=("indicators",))), ids=lambda case: case.id)
 def test_indicators(case: Case) -> None:
     assert case.run() == []

@@ -16,8 +16,8 @@ from bus.testing.workspace import Workspace
 
 HERE = Path(__file__).resolve().parent
 BROKEN = sorted(path.parent for path in (HERE / "broken").glob("*/change.toml"))
-#: These rules are about the core itself; their broken subjects are in test_kit_core.py.
-CORE = ("D", "M")
+#: These rules are about the core itself; their broken subjects are run by test_kit_core.py.
+CORE = ("D", "M", "I03", "I04", "I05")
 
 
 def _subject(tmp_path: Path, broken: Path | None = None) -> Path:

