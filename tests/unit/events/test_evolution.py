@@ -236,5 +236,5 @@ def test_resolving_is_what_avro_resolves_to(tmp_path: Path) -> None:
     writer, reader = old.catalogue[TYPE], new.catalogue[TYPE]
     expected = fastavro.schemaless_reader(io.BytesIO(value[5:]), writer.plain_parsed, reader.plain_parsed)
     frame = new.decode_batch(TYPE, [value], [0]).drop("_offset")
-    again = pl.DataFrame([expected], schema={n: f.node.physical for n, f in reader.fields.items()}).cast(reader.polars_schema)
+    again = pl.DataFrame([expected], schema={n: f.node.physical for n, f in reader.fields.items()}).cast(reader.polars_schema)  # type: ignore[arg-type]
     assert_frame_equal(frame, again)
