@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import signal
 import threading
 from collections.abc import Callable, Coroutine, Sequence
@@ -22,6 +21,9 @@ from bus.ops.lifeline import end_with_supervisor
 from bus.settings import KafkaSettings
 
 topics = typer.Typer(help="The topics of this installation: declared in the code, made and mended from here.", no_args_is_help=True)
+
+#: How soon the end of a broker, or the wish to end it, is noticed.
+_LOOK_SECONDS = 0.1
 
 Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="Port on 127.0.0.1; 0 picks a free one.")]
 
@@ -60,23 +62,19 @@ def kafka(
 
 def _serve(process: BrokerProcess, what: str, extra: str, *, lifeline: bool) -> None:
     ended = threading.Event()
-
-    def stop(_number: int, _frame: object) -> None:
-        ended.set()
-        process.stop()
-
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
+        signal.signal(number, lambda *_: ended.set())
     if lifeline:
         end_with_supervisor()
     process.start()
     err.print(f"Kafka protocol on {process.bootstrap_servers} ({what}). Ctrl-C stops it. In another terminal:", soft_wrap=True)
     err.print(f"  export {extra}BUS_KAFKA__BOOTSTRAP_SERVERS={process.bootstrap_servers}", soft_wrap=True)
-    with contextlib.suppress(KeyboardInterrupt):
-        code = process.wait()
-        if not ended.is_set():
-            err.print(f"[red]error:[/red] the broker ended by itself with code {code}; its log is {process.log_path}", soft_wrap=True)
-            raise typer.Exit(1)
+    while process.running and not ended.wait(_LOOK_SECONDS):
+        pass
+    if not ended.is_set():
+        err.print(f"[red]error:[/red] the broker ended by itself with code {process.wait()}; its log is {process.log_path}", soft_wrap=True)
+        raise typer.Exit(1)
+    process.stop()
 
 
 @topics.command("plan")

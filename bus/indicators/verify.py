@@ -66,6 +66,20 @@ class Recomputation:
         that was fed ended before the evidence."""
         return [self._row(key, evidence) for key, evidence in self._requests]
 
+    def everything(self) -> list[Output]:
+        """Every cell as of the furthest offset that was asked for in each partition, sorted: to see whether any was not published."""
+        units = [self._units[place] for place in sorted(self._units)]
+        cells = [unit.cells() for unit in units]
+        evidence = tuple((unit.topic, unit.partition, unit.offset) for unit in units)
+        marks = newest_of(unit.watermarks for unit in units)
+        return [
+            make_output(
+                self.indicator.definition, key, [each[key] for each in cells if key in each],
+                finished_us=finished(marks), evidence=evidence, watermarks=marks,
+            )
+            for key in in_order({key for each in cells for key in each})
+        ]  # fmt: skip
+
     def _stop(self, place: tuple[str, int]) -> None:
         unit = self._units[place]
         keys = self._stops[place].get(unit.offset)
