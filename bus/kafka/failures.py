@@ -53,7 +53,8 @@ def translate(error: Exception, doing: str) -> BusError:
         return OffsetGap(f"{doing}: the offset is not in the log")
     if isinstance(error, _CONFIGURATION):
         return ConfigurationError([Problem("kafka", what)])
-    if isinstance(error, _PASSING) or getattr(error, "retriable", False):
+    # A bare KafkaError is aiokafka's "no known broker answered".
+    if isinstance(error, _PASSING) or getattr(error, "retriable", False) or type(error) is kafka.KafkaError:
         return TransientError(what)
     return FatalError(what)
 

@@ -75,7 +75,7 @@ class BrokerProcess:
     def _environment(self) -> Mapping[str, str]:
         return {}
 
-    def start(self, timeout_seconds: float = 60.0) -> None:
+    def start(self, timeout_seconds: float = 120.0) -> None:
         """Start and wait until it serves requests. Raises `TransientError` with the end of its log when it ends or is not ready in time."""
         if self.running:
             return
@@ -97,7 +97,7 @@ class BrokerProcess:
             self.kill()
             raise
 
-    def wait_ready(self, timeout_seconds: float = 60.0) -> None:
+    def wait_ready(self, timeout_seconds: float = 120.0) -> None:
         """Wait until it serves requests."""
         deadline = time.monotonic() + timeout_seconds
         while not answers(self.port):
@@ -135,7 +135,7 @@ class BrokerProcess:
         """Let it go on after `pause`."""
         os.kill(self.pid, signal.SIGCONT)
 
-    def restart(self, timeout_seconds: float = 60.0) -> None:
+    def restart(self, timeout_seconds: float = 120.0) -> None:
         """Start it anew on the same port and directory, whether or not it still runs."""
         self.stop()
         self.start(timeout_seconds)

@@ -193,6 +193,27 @@ async def test_an_end_record_alone_is_no_snapshot() -> None:
         assert found.offset == expected
 
 
+async def test_generations_that_change_while_they_are_looked_for_are_found() -> None:
+    log = MemoryLog({SNAPSHOTS: 1}, compacted=[SNAPSHOTS], batch_records=1)
+    other = KafkaSnapshotStore(log, log)
+    for offset in (10, 20):
+        await other.save(UNIT, offset, content(offset))
+    ends = 0
+
+    async def disturb() -> None:
+        nonlocal ends
+        ends += 1
+        # Once the end of the log was asked for, and before the first record is read.
+        if ends == 2:
+            for offset in (30, 40):
+                await other.save(UNIT, offset, content(offset))
+            log.compact(SNAPSHOTS)
+
+    found = await KafkaSnapshotStore(log, Disturbed(log, disturb)).load(UNIT)
+    assert found is not None
+    assert (found.offset, list(found.chunks)) == (40, content(40))
+
+
 async def test_a_chunk_that_arrived_damaged_makes_no_snapshot() -> None:
     elsewhere, log = MemoryLog({SNAPSHOTS: 1}), MemoryLog({SNAPSHOTS: 1})
     await KafkaSnapshotStore(elsewhere, elsewhere).save(UNIT, 30, [b"right"])
