@@ -1,0 +1,123 @@
+"""Fold is a pure function of the log: any batches give the oracle's cells and the same state, byte for byte."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bus.errors import FatalError, OffsetGap
+from bus.indicators.fold import CHUNK_BYTES, FoldUnit
+from bus.indicators.partial import Partial
+from tests.unit.indicators import oracle
+from tests.unit.indicators.histories import cuts, logs
+from tests.unit.indicators.oracle import CASES, Case
+from tests.unit.indicators.worlds import batch, event, indicator
+
+TOPIC = "events.test.thing.counted.v1"
+
+
+def folded(case: Case, rows: list, batches: list[tuple[int, int]], correctable: bool) -> tuple[FoldUnit, list[Partial]]:
+    unit = FoldUnit.new(indicator(correctable=correctable, **case.spec), TOPIC, 0, 4)
+    partials = []
+    for first, last in batches:
+        partial = unit.apply(batch(rows[first : last + 1], first, last))
+        partials += [partial] if partial is not None else []
+    return unit, partials
+
+
+@pytest.mark.parametrize("correctable", [True, False], ids=["correctable", "immutable"])
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@settings(max_examples=15, deadline=None)
+@given(data=st.data())
+def test_any_batches_give_the_naive_result(case: Case, correctable: bool, data: st.DataObject) -> None:
+    rows = data.draw(logs(correctable=correctable))
+    whole, once = folded(case, rows, [(0, len(rows) - 1)] if rows else [], correctable)
+    parts, partials = folded(case, rows, data.draw(cuts(len(rows))), correctable)
+    cells, faults = oracle.cells(case, rows, correctable=correctable)
+    assert {key: value for key, value in parts.cells().items() if value[1]} == cells
+    assert parts.watermarks == oracle.watermarks(rows)
+    assert [fault.offset for partial in partials for fault in partial.faults] == faults
+    assert [fault for partial in once for fault in partial.faults] == [fault for partial in partials for fault in partial.faults]
+    assert parts.dump() == whole.dump()
+    assert FoldUnit.load(parts.indicator, TOPIC, 0, 4, parts.offset, parts.dump()).dump() == whole.dump()
+    cumulative = {key: value for partial in partials for key, value in partial.cells.items()}
+    assert cumulative == parts.cells()
+
+
+@settings(max_examples=15, deadline=None)
+@given(data=st.data())
+def test_a_loaded_unit_goes_on_as_the_one_it_was(data: st.DataObject) -> None:
+    case = data.draw(st.sampled_from(CASES))
+    rows = data.draw(logs(correctable=True).filter(lambda rows: len(rows) > 1))
+    cut = data.draw(st.integers(1, len(rows) - 1))
+    unit, _ = folded(case, rows, [(0, cut - 1)], True)
+    again = FoldUnit.load(unit.indicator, TOPIC, 0, 4, unit.offset, unit.dump())
+    rest = batch(rows[cut:], cut)
+    assert unit.apply(rest) == again.apply(rest)
+    assert unit.dump() == again.dump()
+
+
+def test_a_jump_is_never_applied() -> None:
+    unit = FoldUnit.new(indicator(), TOPIC, 0, 4)
+    with pytest.raises(OffsetGap):
+        unit.apply(batch([event(1)]))
+    assert unit.offset == -1
+
+
+def test_offsets_may_be_missing_inside_a_batch() -> None:
+    unit = FoldUnit.new(indicator(), TOPIC, 0, 4)
+    unit.apply(batch([event(2)], 0, 9))
+    assert unit.offset == 9
+    assert unit.apply(batch([], 10, 12)) is None
+    assert unit.offset == 12
+
+
+def test_a_batch_that_changes_nothing_is_silent_and_an_old_one_too() -> None:
+    unit = FoldUnit.new(indicator(), TOPIC, 0, 4)
+    first = batch([event(0)])
+    assert unit.apply(first) is not None
+    assert unit.apply(first) is None
+    assert unit.apply(batch([event(0, _offset=1)])) is None
+
+
+def test_units_of_one_lane_do_not_change_each_other() -> None:
+    units = [FoldUnit.new(indicator(correctable=False, **case.spec), TOPIC, 0, 4) for case in CASES]
+    alone = [FoldUnit.new(indicator(correctable=False, **case.spec), TOPIC, 0, 4) for case in CASES]
+    rows = [event(offset, place="pq"[offset % 2], small=offset, level=0.5, urgent=True) for offset in range(8)]
+    for first, last in [(0, 2), (3, 7)]:
+        shared = batch(rows[first : last + 1])
+        for unit, other in zip(units, alone, strict=True):
+            unit.apply(shared)
+            other.apply(batch(rows[first : last + 1]))
+    assert [unit.dump() for unit in units] == [unit.dump() for unit in alone]
+
+
+def test_a_snapshot_of_something_else_is_refused() -> None:
+    unit = FoldUnit.new(indicator(), TOPIC, 0, 4)
+    unit.apply(batch([event(0)]))
+    for other, partition, offset in [(indicator(version=2), 0, 0), (indicator(window="1h"), 0, 0), (indicator(), 1, 0), (indicator(), 0, 1)]:
+        with pytest.raises(FatalError):
+            FoldUnit.load(other, TOPIC, partition, 4, offset, unit.dump())
+
+
+def test_a_large_state_is_cut_into_chunks() -> None:
+    unit = FoldUnit.new(indicator(), TOPIC, 0, 4)
+    unit.apply(batch([event(offset, subject=f"{offset}" + "x" * 300) for offset in range(3000)]))
+    chunks = unit.dump()
+    assert len(chunks) > 1
+    assert max(map(len, chunks)) <= CHUNK_BYTES
+    assert FoldUnit.load(unit.indicator, TOPIC, 0, 4, unit.offset, chunks).dump() == chunks
+
+
+def test_sums_beyond_64_bits_are_exact() -> None:
+    unit = FoldUnit.new(indicator(correctable=False, by=[]), TOPIC, 0, 4)
+    unit.apply(batch([event(offset, amount=2**63 - 1, occurred_at=event(0)["occurred_at"]) for offset in range(5)]))
+    assert [summary for summary, _ in unit.cells().values()] == [[5, 5 * (2**63 - 1)]]
+
+
+def test_a_product_that_is_too_large_is_a_fault_of_its_row() -> None:
+    for correctable in (True, False):
+        unit = FoldUnit.new(indicator(correctable=correctable, measure={"kind": "sum", "of": "amount * amount"}), TOPIC, 0, 4)
+        partial = unit.apply(batch([event(0, amount=-(2**63)), event(1, amount=3)]))
+        assert partial is not None
+        assert [(fault.offset, fault.rule) for fault in partial.faults] == [(0, "too_large")]
+        assert [summary for summary, _ in unit.cells().values()] == [[1, 9]]
