@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import faust
 import structlog
+from aiokafka.errors import IllegalStateError
 from faust.types import TP
 
 from bus.indicators.outputs import Output
@@ -40,7 +41,11 @@ class StreamsApp(faust.App):
     async def seek(self, positions: Mapping[TopicPartition, int]) -> None:
         """Read on from these offsets, also where reading was paused."""
         wanted = {TP(tp.topic, tp.partition): offset for tp, offset in positions.items()}
-        await cast("Any", self.consumer).seek_wait(wanted)
+        try:
+            await cast("Any", self.consumer).seek_wait(wanted)
+        except IllegalStateError:
+            # The partition was revoked meanwhile; after the next assignment all is sought anew.
+            return
         self.consumer.resume_partitions(set(wanted))
 
 
@@ -92,7 +97,7 @@ def _agents(app: StreamsApp, settings: Settings, worker: Worker) -> None:
                 if partition.topic == PARTIALS:
                     for output in worker.merge_work.take_shown():
                         live[live_key(output)] = live_value(output)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, the process must not go on
                 fail(error)
 
     async def merge(stream: Any) -> None:
@@ -111,13 +116,13 @@ def _assignments(app: StreamsApp, worker: Worker) -> None:
         try:
             worker.watchdog.loading()
             await worker.load({TopicPartition(tp.topic, tp.partition) for tp in app.consumer.assignment()}, generation)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the process must not go on
             fail(error)
 
-    async def revoked(_: Any, partitions: Any, **__: Any) -> None:
+    async def revoked(*arguments: Any, **_: Any) -> None:
         try:
-            await worker.let_go({TopicPartition(tp.topic, tp.partition) for tp in partitions})
-        except Exception as error:
+            await worker.let_go({TopicPartition(tp.topic, tp.partition) for tp in arguments[-1]})
+        except Exception as error:  # noqa: BLE001 - whatever it is, the process must not go on
             fail(error)
 
     app.on_rebalance_complete.connect(complete, weak=False)

@@ -15,8 +15,8 @@ from bus.streams.work import B, U, Work
 
 _log = structlog.get_logger(__name__)
 
-#: Snapshots loaded at the same time.
-_PARALLEL = 8
+#: Snapshots loaded or written at the same time.
+PARALLEL = 8
 
 
 class LaneLoader(Generic[U, B]):
@@ -30,7 +30,7 @@ class LaneLoader(Generic[U, B]):
     async def load(self, partitions: Sequence[TopicPartition], generation: int) -> list[Lane[U]]:
         """The lanes of these partitions."""
         await self.store.newest()
-        gate = asyncio.Semaphore(_PARALLEL)
+        gate = asyncio.Semaphore(PARALLEL)
 
         async def one(partition: TopicPartition) -> Lane[U]:
             async with gate:

@@ -100,15 +100,18 @@ class OutputWatch:
         self._reader = reader
         self._codec = codec
         self._positions: dict[str, int] = {}
+        #: Output topics that exist: that of an indicator which was removed for good may not.
+        self._topics: set[str] = set()
 
     async def start(self) -> None:
         """After an assignment: publish whatever the topics do not show at its newest, then watch from their ends on."""
         self._work.standing.clear()
         self._positions.clear()
         async with self._stage.turn:
-            wanted = self._current()
+            wanted = {topic for topic, _ in self._current()}
+        self._topics = {topic for topic in wanted if await self._reader.partitions(topic)}
         newest: dict[Place, tuple[Mark, int]] = {}
-        for topic in {topic for topic, _ in wanted}:
+        for topic in sorted(self._topics):
             partition = TopicPartition(topic, 0)
             end = await self._reader.end(partition)
             async for batch in self._reader.read(partition, await self._reader.beginning(partition), end):
@@ -123,7 +126,11 @@ class OutputWatch:
             self._positions[topic] = end
         async with self._stage.turn:
             current = self._current()
-            missing = [output for place, output in current.items() if place not in newest or newest[place][0].stands_below(mark_of(output))]
+            missing = [
+                output
+                for place, output in current.items()
+                if place[0] in self._topics and (place not in newest or newest[place][0].stands_below(mark_of(output)))
+            ]
             for place in current.keys() & newest.keys():
                 self._work.stands(place, *newest[place])
             await self._stage.effect(self._work.messages(missing))

@@ -17,30 +17,32 @@ _log = structlog.get_logger(__name__)
 
 
 async def catch_up(stage: Stage[U, B]) -> bool:
-    """One step of the first replay that can go on; False when none can."""
+    """One step of the units that stand together behind one lane; False when none can go on."""
     for lane in list(stage.lanes.values()):
-        for replay in list(lane.replays):
-            if replay.unit.offset + 1 <= lane.position:
-                await _step(stage, lane, replay)
-                return True
+        behind = [replay for replay in lane.replays if replay.unit.offset < lane.position]
+        if behind:
+            start = min(replay.unit.offset for replay in behind)
+            await _step(stage, lane, [replay for replay in behind if replay.unit.offset == start])
+            return True
     return False
 
 
-async def _step(stage: Stage[U, B], lane: Lane[U], replay: Replay[U]) -> None:
+async def _step(stage: Stage[U, B], lane: Lane[U], group: list[Replay[U]]) -> None:
     """Far behind, the log is read while the live batches go on; the last stretch is read with the lane held still."""
-    if lane.position - replay.unit.offset - 1 > stage.replay_records:
-        records = await _read(stage, lane, replay)
+    start = group[0].unit.offset + 1
+    if lane.position - start > stage.replay_records:
+        records = await _read(stage, lane, start)
         async with stage.turn:
-            await _continue(stage, lane, replay, records)
+            await _continue(stage, lane, group, records)
         return
     async with stage.turn:
-        await _continue(stage, lane, replay, await _read(stage, lane, replay))
-        if _still(stage, lane, replay) and replay.unit.offset + 1 == lane.position:
-            await _join(stage, lane, replay)
+        await _continue(stage, lane, group, await _read(stage, lane, start))
+        for replay in group:
+            if _still(stage, lane, replay) and replay.unit.offset + 1 == lane.position:
+                await _join(stage, lane, replay)
 
 
-async def _read(stage: Stage[U, B], lane: Lane[U], replay: Replay[U]) -> list[Record]:
-    start = replay.unit.offset + 1
+async def _read(stage: Stage[U, B], lane: Lane[U], start: int) -> list[Record]:
     stop = min(lane.position, start + stage.replay_records)
     records: list[Record] = []
     if start < stop:
@@ -49,17 +51,18 @@ async def _read(stage: Stage[U, B], lane: Lane[U], replay: Replay[U]) -> list[Re
     return records
 
 
-async def _continue(stage: Stage[U, B], lane: Lane[U], replay: Replay[U], records: list[Record]) -> None:
-    if not records or not _still(stage, lane, replay):
+async def _continue(stage: Stage[U, B], lane: Lane[U], group: list[Replay[U]], records: list[Record]) -> None:
+    if not records or not stage.owns(lane):
         return
     prepared = stage.prepare(lane, records)
     await stage.effect(prepared.rejected)
-    if not _still(stage, lane, replay):
-        return
-    effects = stage.work.apply(replay.unit, prepared)
-    await stage.effect(effects.rejected)
-    if replay.announced:
-        await stage.effect(effects.changed)
+    for replay in group:
+        if not _still(stage, lane, replay):
+            continue
+        effects = stage.work.apply(replay.unit, prepared)
+        await stage.effect(effects.rejected)
+        if replay.announced:
+            await stage.effect(effects.changed)
 
 
 async def _join(stage: Stage[U, B], lane: Lane[U], replay: Replay[U]) -> None:

@@ -53,9 +53,9 @@ def quieten_libraries() -> None:
     for name in ("faust", "mode", "aiokafka", "kafka"):
         logging.getLogger(name).setLevel(logging.ERROR)
     seldom = _Seldom()
-    for handler in logging.getLogger().handlers or [logging.lastResort]:
-        if handler is not None:
-            handler.addFilter(seldom)
+    fallback = [logging.lastResort] if logging.lastResort is not None else []
+    for handler in logging.getLogger().handlers or fallback:
+        handler.addFilter(seldom)
 
 
 async def run_streams(settings: Settings) -> None:

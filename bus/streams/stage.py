@@ -18,7 +18,7 @@ from bus.clock import Clock
 from bus.errors import BusError, FatalError, OffsetGap
 from bus.kafka.ports import LogReader, Message, Publisher, Record, SnapshotStore, TopicPartition
 from bus.streams.lane import Lane, Replay
-from bus.streams.loading import LaneLoader
+from bus.streams.loading import PARALLEL, LaneLoader
 from bus.streams.replay import catch_up
 from bus.streams.work import B, Prepared, U, Work
 
@@ -64,6 +64,7 @@ class Stage(LaneLoader[U, B], Generic[U, B]):
         self.turn = asyncio.Lock()
         self._next_snapshot = clock.monotonic() + snapshot_seconds
         self._broken: BusError | None = None
+        self._ownerships = 0
 
     # ownership
 
@@ -78,9 +79,11 @@ class Stage(LaneLoader[U, B], Generic[U, B]):
             self._disown(lane)
         self.lanes = {}
         self.generation = generation
+        self._ownerships += 1
+        ownership = self._ownerships
         loaded = await self.load(sorted(partitions, key=lambda tp: (tp.topic, tp.partition)), generation)
         async with self.turn:
-            if generation != self.generation:
+            if ownership != self._ownerships:
                 return {}
             self.lanes = {lane.partition: lane for lane in loaded}
             for lane in loaded:
@@ -89,6 +92,7 @@ class Stage(LaneLoader[U, B], Generic[U, B]):
 
     async def revoke(self, partitions: Collection[TopicPartition]) -> None:
         """Let go of partitions at once, then write last snapshots of what is acknowledged (so that the next owner replays little)."""
+        self._ownerships += 1
         gone = [self.lanes.pop(tp) for tp in list(partitions) if tp in self.lanes]
         for lane in gone:
             self._disown(lane)
@@ -221,25 +225,31 @@ class Stage(LaneLoader[U, B], Generic[U, B]):
         return written
 
     async def _save_lane(self, lane: Lane[U], *, owned: bool = True) -> int:
-        written = size = 0
+        """The lane's changed units, several at a time; how many."""
         wanted = [(name, unit) for name, unit in lane.units.items() if self._acknowledged_before_snapshot(lane)]
         wanted += [(replay.saved_as, replay.unit) for replay in lane.replays]
-        for name, unit in wanted:
-            if unit.offset < 0 or lane.saved.get(name, -1) >= unit.offset:
-                continue
-            offset, chunks = unit.offset, unit.dump()
-            try:
+        changed = [(name, unit) for name, unit in wanted if unit.offset >= 0 and lane.saved.get(name, -1) < unit.offset]
+        gate = asyncio.Semaphore(PARALLEL)
+
+        async def save(name: str, unit: U) -> int:
+            async with gate:
+                if owned and not self.owns(lane):
+                    return 0
+                offset, chunks = unit.offset, unit.dump()
                 await self.store.save(name, offset, chunks)
-            except BusError as error:
-                raise self._break(error) from error
-            lane.saved[name] = offset
-            written, size = written + 1, size + sum(len(chunk) for chunk in chunks)
-            if owned and not self.owns(lane):
-                break
-        if written:
-            metrics.snapshots_written.labels(self.work.name).inc(written)
-            metrics.snapshot_bytes.labels(self.work.name).set(size)
-        return written
+                lane.saved[name] = offset
+                return sum(len(chunk) for chunk in chunks)
+
+        results = await asyncio.gather(*(save(name, unit) for name, unit in changed), return_exceptions=True)
+        for result in results:
+            if isinstance(result, BusError):
+                raise self._break(result) from result
+            if isinstance(result, BaseException):
+                raise result
+        if results:
+            metrics.snapshots_written.labels(self.work.name).inc(len(results))
+            metrics.snapshot_bytes.labels(self.work.name).set(sum(result for result in results if isinstance(result, int)))
+        return len(results)
 
     def _acknowledged_before_snapshot(self, lane: Lane[U]) -> bool:
         """R4: partials of everything up to an offset are acknowledged before the end record of the snapshot at that offset."""

@@ -7,7 +7,7 @@ positions come from the stages' snapshots.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, cast
 
 import structlog
 from aiokafka.errors import KafkaError
@@ -113,7 +113,7 @@ class BatchConsumer(driver.Consumer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.positions = self.app.positions
+        self.positions = cast("Any", self.app).positions
         self._read_offset = _ReadOffsets(self.positions.batched)
 
     def _new_consumer_thread(self) -> driver.AIOKafkaConsumerThread:

@@ -28,6 +28,7 @@ class Watchdog:
         self._moved: dict[TopicPartition, tuple[tuple[int, ...], float]] = {}
         self._unassigned_since: float | None = clock.monotonic()
         self._loading = False
+        self._looked = clock.monotonic()
 
     def loading(self) -> None:
         """Partitions were assigned and their states are being loaded."""
@@ -47,6 +48,9 @@ class Watchdog:
     async def check(self) -> None:
         """Look once. Raises `FatalError` when the worker stands still."""
         now = self._clock.monotonic()
+        late, self._looked = now - self._looked > 4 * self.every_seconds, now
+        if late:
+            self._forgive(now)
         if self._unassigned_since is not None:
             if not self._loading and now - self._unassigned_since > self._stall_seconds:
                 raise FatalError(f"no partitions were assigned for {self._stall_seconds:g} s")
@@ -55,6 +59,12 @@ class Watchdog:
             for partition, lane in list(stage.lanes.items()):
                 if not lane.idle:
                     await self._look(stage, partition, now)
+
+    def _forgive(self, now: float) -> None:
+        """The process itself was stopped or starved: what stood still meanwhile is no fault."""
+        self._moved.clear()
+        if self._unassigned_since is not None:
+            self._unassigned_since = now
 
     async def _look(self, stage: Stage[Any, Any], partition: TopicPartition, now: float) -> None:
         end = await self._reader.end(partition)

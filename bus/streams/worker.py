@@ -152,7 +152,7 @@ class Worker:
                 while True:
                     await asyncio.sleep(seconds)
                     await step()
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, the process must not go on
                 fail(error)
 
         self._tasks.append(asyncio.get_running_loop().create_task(run()))
@@ -162,7 +162,9 @@ class Worker:
         await self.merge.tick()
 
     async def _catch_up(self) -> None:
-        while await self.fold.catch_up() or await self.merge.catch_up():
+        going_on = True
+        while going_on:
+            going_on = await self.fold.catch_up() or await self.merge.catch_up()
             await asyncio.sleep(0)
 
     async def _requests(self) -> None:

@@ -1,0 +1,136 @@
+"""Watchdog, control requests, indicator folders, and the transport's own rules."""
+
+from __future__ import annotations
+
+import pytest
+from faust.types import TP
+
+from bus.errors import FatalError
+from bus.kafka.ports import Message, TopicPartition
+from bus.kafka.topics import CONTROL, PARTIALS
+from bus.streams.control import ControlReader, ask_for_repeats
+from bus.streams.reload import IndicatorFolders
+from bus.streams.transport import _ReadOffsets, batch_scheduler
+from bus.streams.watchdog import Watchdog
+from tests.unit.streams.world import EVENTS, history, write_indicator
+
+
+async def watched(world):
+    worker = world.worker()
+    dog = Watchdog((worker.fold, worker.merge), world.log, world.clock, stall_seconds=20)
+    await worker.assign()
+    dog.assigned()
+    return worker, dog
+
+
+async def look_for_a_while(world, dog):
+    for _ in range(10):
+        await dog.check()
+        world.clock.seconds += 5
+
+
+async def test_standing_still_with_work_waiting_ends_the_worker(world):
+    await world.publish(history(1, 100))
+    _, dog = await watched(world)
+    with pytest.raises(FatalError, match="stands at 0"):
+        await look_for_a_while(world, dog)
+
+
+async def test_progress_and_idleness_are_no_fault(world):
+    await world.publish(history(1, 100))
+    worker, dog = await watched(world)
+    for _ in range(10):
+        await worker.run(limit=5)
+        await dog.check()
+        world.clock.seconds += 15
+
+
+async def test_time_in_which_the_process_itself_stood_still_does_not_count(world):
+    await world.publish(history(1, 100))
+    _, dog = await watched(world)
+    await dog.check()
+    world.clock.seconds += 1000
+    await dog.check()
+
+
+async def test_no_assignment_after_a_revocation_is_a_fault_but_loading_is_not(world):
+    _, dog = await watched(world)
+    dog.revoked()
+    dog.loading()
+    await look_for_a_while(world, dog)
+    dog.assigned()
+    dog.revoked()
+    with pytest.raises(FatalError, match="no partitions"):
+        await look_for_a_while(world, dog)
+
+
+async def test_a_request_is_carried_out_once_and_again_after_an_assignment(world):
+    await world.publish(history(2, 60))
+    worker = world.worker()
+    await worker.assign()
+    await worker.run()
+    control = ControlReader(world.log, worker.fold)
+    assert await control.step() == 0
+    await ask_for_repeats(world.log, [0])
+    world.log.append(Message(CONTROL, 0, None, b"nonsense"))
+    before = len(world.log.records(PARTIALS))
+    assert await control.step() == 1
+    assert len(world.log.records(PARTIALS)) > before
+    assert await control.step() == 0
+    control.rewind()
+    assert await control.step() == 1
+
+
+def test_a_wrong_indicator_file_leaves_the_set_in_force(world):
+    folders = IndicatorFolders([world.root], world.catalogue)
+    assert folders.changed() is None
+    write_indicator(world.root, "test.large", '{ kind = "count" }')
+    assert set(folders.changed() or ()) == {"test.count", "test.large", "test.total"}
+    (world.root / "indicators" / "test.large.toml").write_text("id =")
+    assert folders.changed() is None
+    assert "test.large" in folders.current
+    write_indicator(world.root, "test.large", '{ kind = "sum", of = "amount" }')
+    assert folders.changed() is None, "numbers change but the version does not"
+    write_indicator(world.root, "test.large", '{ kind = "sum", of = "amount" }', version=2)
+    assert (folders.changed() or {})["test.large"].version == 2
+
+
+async def test_a_new_version_takes_over_when_it_has_joined(world):
+    facts = history(3, 100)
+    await world.publish(facts)
+    worker = world.worker()
+    await worker.assign()
+    await worker.run()
+    write_indicator(world.root, "test.count", '{ kind = "sum", of = "amount" }', version=2)
+    worker.fold_work.take(world.indicators())
+    await worker.fold.refresh()
+    lane = worker.fold.lanes[TopicPartition(EVENTS, 0)]
+    assert sum("/test.count/1/" in name for name in lane.units) == 1
+    await worker.run()
+    assert sum("/test.count/1/" in name for name in lane.units) == 0
+    assert await world.values("test.count") == await world.values("test.total")
+
+
+class Fetched:
+    def __init__(self, topic: str, offset: int) -> None:
+        self.topic, self.partition, self.offset = topic, 0, offset
+        self.timestamp, self.timestamp_type = 7, 0
+
+
+def test_batched_topics_come_as_one_record_and_others_one_by_one():
+    scheduler = batch_scheduler(frozenset({"a"}))()
+    a, b = TP("a", 0), TP("b", 0)
+    fetched = {a: [Fetched("a", 3), Fetched("a", 4)], b: [Fetched("b", 8), Fetched("b", 9)], TP("a", 1): []}
+    seen = list(scheduler.iterate(fetched))
+    assert [(tp, record.offset) for tp, record in seen] == [(a, 4), (b, 8), (b, 9)]
+    assert seen[0][1].value == fetched[a]
+
+
+def test_faust_forgets_what_it_has_read_of_batched_topics():
+    offsets = _ReadOffsets(frozenset({"a"}))
+    offsets[TP("a", 0)] = 5
+    offsets[TP("b", 0)] = 5
+    assert offsets[TP("a", 0)] is None
+    assert offsets[TP("b", 0)] == 5
+
+
