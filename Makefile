@@ -34,7 +34,7 @@ soak: ready ## the crash and fault campaigns at full size (long)
 	@SIMPUL_SOAK=1 $(BIN)/python -m pytest -m soak --timeout=7200 $(ARGS)
 
 kafka: ready ## start one real Apache Kafka node on this machine, until Ctrl-C (Java and Maven)
-	@$(BIN)/bus broker --kafka $(ARGS)
+	@$(BIN)/bus kafka $(ARGS)
 
 reference: ready ## write docs/reference.md from the code
 	@$(BIN)/python -m bus.testing.reference

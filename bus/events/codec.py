@@ -25,7 +25,7 @@ Headers = tuple[tuple[str, bytes], ...]
 FRAME = 5
 _prefix_of, _datum_of = itemgetter(slice(FRAME)), itemgetter(slice(FRAME, None))
 
-__all__ = ["FRAME", "Codec", "Headers", "UndecodableRecords"]
+__all__ = ["FRAME", "Codec", "Headers", "UndecodableRecords", "envelope_of"]
 
 
 class Codec:

@@ -22,6 +22,7 @@ LABELS = frozenset(
     {
         "agency",
         "consumer",
+        "doubt",
         "event_type",
         "indicator",
         "kind",
