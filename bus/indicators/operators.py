@@ -46,7 +46,8 @@ def negative(node: exp.Expression, compiled: Compile) -> Typed:
     if typed.constant is not None and typed.kind == "integer":
         return integer(-int(typed.constant.scaleb(typed.scale)), typed.scale, -typed.constant)
     expr = typed.expr.cast(pl.Int128) if typed.kind == "integer" else typed.expr
-    return Typed(-expr, typed.kind, typed.scale, typed.bits)
+    zero = pl.lit(0, dtype=pl.Int128) if typed.kind == "integer" else pl.lit(0.0)
+    return Typed(zero - expr, typed.kind, typed.scale, typed.bits)  # Polars cannot negate Int128
 
 
 def absolute(node: exp.Expression, compiled: Compile) -> Typed:

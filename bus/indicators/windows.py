@@ -1,6 +1,7 @@
 """Calendar windows in the regency's civil time: where each begins and ends, as microseconds since 1970 in UTC.
 
 A window is named by its start. Days begin at local midnight, weeks on Monday, quarters in January, April, July and October.
+Time that the clock showed twice (last on 31 December 1963) counts for the window of the first.
 """
 
 from __future__ import annotations

@@ -59,5 +59,3 @@ def cuts(draw: st.DrawFn, length: int) -> list[tuple[int, int]]:
         batches.append((first, last))
         position = max(position, last + 1)
     return batches
-
-

@@ -21,7 +21,7 @@ def micros(moment: datetime) -> int:
 
 
 def start_of(moment: datetime, window: str) -> int:
-    local = moment.astimezone(JAKARTA).replace(tzinfo=None)
+    local = moment.astimezone(JAKARTA).replace(tzinfo=None, fold=0)
     day = local.replace(hour=0, minute=0, second=0, microsecond=0)
     start = {
         "15m": lambda: local.replace(minute=local.minute // 15 * 15, second=0, microsecond=0),

@@ -94,7 +94,12 @@ def test_units_of_one_lane_do_not_change_each_other() -> None:
 def test_a_snapshot_of_something_else_is_refused() -> None:
     unit = FoldUnit.new(indicator(), TOPIC, 0, 4)
     unit.apply(batch([event(0)]))
-    for other, partition, offset in [(indicator(version=2), 0, 0), (indicator(window="1h"), 0, 0), (indicator(), 1, 0), (indicator(), 0, 1)]:
+    for other, partition, offset in [
+        (indicator(version=2), 0, 0),
+        (indicator(window="1h"), 0, 0),
+        (indicator(), 1, 0),
+        (indicator(), 0, 1),
+    ]:
         with pytest.raises(FatalError):
             FoldUnit.load(other, TOPIC, partition, 4, offset, unit.dump())
 

@@ -46,7 +46,9 @@ def test_late_writers_change_nothing(data: st.DataObject) -> None:
     streams, plain = [], []
     for number, rows in enumerate(partitions):
         plain += said(FoldUnit.new(spec, TOPIC, number, 2), rows, [(0, len(rows) - 1)] if rows else [])
-        streams.append(said(FoldUnit.new(spec, TOPIC, number, 2), rows, data.draw(cuts(len(rows))), data.draw(st.sampled_from([500, 700_000]))))
+        streams.append(
+            said(FoldUnit.new(spec, TOPIC, number, 2), rows, data.draw(cuts(len(rows))), data.draw(st.sampled_from([500, 700_000])))
+        )
     order = data.draw(st.permutations([number for number, stream in enumerate(streams) for _ in stream]))
     records: list[bytes] = []
     for number in order:
