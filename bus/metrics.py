@@ -16,29 +16,54 @@ _LATENCY_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.
 build_info = Gauge("bus_build_info", "Always 1; says which version runs.", ["version"], registry=REGISTRY)
 
 records_read = Counter("bus_connector_records_read_total", "Raw records read from a source.", ["agency", "source"], registry=REGISTRY)
-events_published = Counter("bus_connector_events_published_total", "Events acknowledged by the broker.", ["agency", "event_type"], registry=REGISTRY)
+events_published = Counter(
+    "bus_connector_events_published_total", "Events acknowledged by the broker.", ["agency", "event_type"], registry=REGISTRY
+)
 records_quarantined = Counter(
-    "bus_connector_records_quarantined_total", "Records put into quarantine, by the rule that they broke.", ["agency", "rule"], registry=REGISTRY
+    "bus_connector_records_quarantined_total",
+    "Records put into quarantine, by the rule that they broke.",
+    ["agency", "rule"],
+    registry=REGISTRY,
 )
 records_doubted = Counter(
-    "bus_connector_records_doubted_total", "Records accepted although something they say contradicts what we compute.", ["agency", "doubt"], registry=REGISTRY
+    "bus_connector_records_doubted_total",
+    "Records accepted although something they say contradicts what we compute.",
+    ["agency", "doubt"],
+    registry=REGISTRY,
 )
 publish_seconds = Histogram(
-    "bus_connector_publish_duration_seconds", "Time from sending a batch to its acknowledgement.", ["agency"], buckets=_LATENCY_SECONDS, registry=REGISTRY
+    "bus_connector_publish_duration_seconds",
+    "Time from sending a batch to its acknowledgement.",
+    ["agency"],
+    buckets=_LATENCY_SECONDS,
+    registry=REGISTRY,
 )
-deliveries = Counter("bus_connector_deliveries_total", "Deliveries (files) seen, by outcome.", ["agency", "source", "outcome"], registry=REGISTRY)
+deliveries = Counter(
+    "bus_connector_deliveries_total", "Deliveries (files) seen, by outcome.", ["agency", "source", "outcome"], registry=REGISTRY
+)
 connector_last_success = Gauge(
     "bus_connector_last_success_timestamp_seconds", "When the source was last read without error.", ["agency", "source"], registry=REGISTRY
 )
 
 events_folded = Counter("bus_events_folded_total", "Events applied by the fold.", ["topic"], registry=REGISTRY)
 batch_records = Histogram(
-    "bus_batch_records", "Records in one batch handed to a stage.", ["stage"], buckets=(1, 10, 100, 500, 1_000, 5_000, 20_000), registry=REGISTRY
+    "bus_batch_records",
+    "Records in one batch handed to a stage.",
+    ["stage"],
+    buckets=(1, 10, 100, 500, 1_000, 5_000, 20_000),
+    registry=REGISTRY,
 )
-stage_seconds = Histogram("bus_stage_duration_seconds", "Time to process one batch.", ["stage"], buckets=_LATENCY_SECONDS, registry=REGISTRY)
+stage_seconds = Histogram(
+    "bus_stage_duration_seconds", "Time to process one batch.", ["stage"], buckets=_LATENCY_SECONDS, registry=REGISTRY
+)
 snapshots_written = Counter("bus_snapshots_written_total", "State snapshots written.", ["stage"], registry=REGISTRY)
 snapshot_bytes = Gauge("bus_snapshot_bytes", "Size of the newest snapshots of this process.", ["stage"], registry=REGISTRY)
-stage_lag = Gauge("bus_stage_lag_records", "Records between what a stage has applied and the end of its log.", ["stage", "topic", "partition"], registry=REGISTRY)
+stage_lag = Gauge(
+    "bus_stage_lag_records",
+    "Records between what a stage has applied and the end of its log.",
+    ["stage", "topic", "partition"],
+    registry=REGISTRY,
+)
 cells = Gauge("bus_indicator_cells", "Cells held by the merge, by indicator.", ["indicator"], registry=REGISTRY)
 
 gateway_clients = Gauge("bus_gateway_clients", "Live streams open now.", registry=REGISTRY)

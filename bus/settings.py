@@ -25,22 +25,32 @@ class _Section(BaseModel):
 class KafkaSettings(_Section):
     """The broker and what is fixed for the life of its topics."""
 
-    bootstrap_servers: str = Field("", description="host:port,host:port of the Kafka brokers; empty: `bus run` starts the embedded one where allowed")
-    embedded: bool = Field(False, description="the broker is the embedded one (set by whoever starts it): no idempotent producers, no topic changes")
+    bootstrap_servers: str = Field(
+        "", description="host:port,host:port of the Kafka brokers; empty: `bus run` starts the embedded one where allowed"
+    )
+    embedded: bool = Field(
+        False, description="the broker is the embedded one (set by whoever starts it): no idempotent producers, no topic changes"
+    )
     event_partitions: int = Field(4, ge=1, le=256, description="partitions of every event topic; fixed for life once topics exist")
     partials_partitions: int = Field(4, ge=1, le=64, description="partitions of bus.partials; fixed for life")
     replication: int = Field(1, ge=1, le=5, description="replicas of each topic; 3 where there are three brokers")
     session_timeout_seconds: float = Field(6.0, gt=0, description="a worker silent for this long loses its partitions")
     request_timeout_seconds: float = Field(30.0, gt=0, description="how long one request may take")
-    retry_seconds: float = Field(120.0, gt=0, description="how long a broker may be away before a role gives up and lets its supervisor restart it")
+    retry_seconds: float = Field(
+        120.0, gt=0, description="how long a broker may be away before a role gives up and lets its supervisor restart it"
+    )
 
 
 class StreamsSettings(_Section):
     """The fold and merge workers."""
 
     group: str = Field("bus-streams", description="consumer group of all workers")
-    instance: str = Field("", description="static membership id, stable over restarts; empty: made from the host name and the process's slot")
-    snapshot_seconds: float = Field(5.0, gt=0, description="how often changed states are written, at most; also on a timer when traffic stops")
+    instance: str = Field(
+        "", description="static membership id, stable over restarts; empty: made from the host name and the process's slot"
+    )
+    snapshot_seconds: float = Field(
+        5.0, gt=0, description="how often changed states are written, at most; also on a timer when traffic stops"
+    )
     max_poll_records: int = Field(20_000, ge=1, description="records fetched at once, over all partitions")
     stall_seconds: float = Field(60.0, gt=0, description="a worker whose offsets stand still this long with work waiting exits")
     reload_seconds: float = Field(2.0, gt=0, description="how often the indicator folders are looked at for new or changed definitions")
@@ -63,7 +73,9 @@ class GatewaySettings(_Section):
     host: str = Field("127.0.0.1", description="address to listen on; say 0.0.0.0 only behind a proxy")
     port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0: any free one")
     max_clients: int = Field(2_000, ge=1, description="live streams served at once; more are refused with 503")
-    queue_cells: int = Field(10_000, ge=1, description="changed cells kept for one slow client before they are coalesced into a new snapshot")
+    queue_cells: int = Field(
+        10_000, ge=1, description="changed cells kept for one slow client before they are coalesced into a new snapshot"
+    )
 
 
 class LogSettings(_Section):
@@ -81,10 +93,14 @@ class Settings(_Section):
     ingest: IngestSettings = IngestSettings()
     gateway: GatewaySettings = GatewaySettings()
     log: LogSettings = LogSettings()
-    overlay: tuple[Path, ...] = Field((), description="folders outside the repository with connectors/, consumers/ or schemas/ (separated by :)")
+    overlay: tuple[Path, ...] = Field(
+        (), description="folders outside the repository with connectors/, consumers/ or schemas/ (separated by :)"
+    )
     data_dir: Path = Field(Path("var"), description="where this machine keeps keys, logs and the embedded broker's files")
     registry_url: str = Field("", description="a Confluent-compatible schema registry; empty: the embedded, read-only one")
-    agencies: Mapping[str, Mapping[str, SecretStr]] = Field(default_factory=dict, description="settings that manifests ask for: BUS_<AGENCY>__<NAME>")
+    agencies: Mapping[str, Mapping[str, SecretStr]] = Field(
+        default_factory=dict, description="settings that manifests ask for: BUS_<AGENCY>__<NAME>"
+    )
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str], *, agencies: Collection[str] = ()) -> Settings:
@@ -105,13 +121,14 @@ class Settings(_Section):
                 problems.append(Problem(name, problem))
         if wanted:
             tree["agencies"] = wanted
+        settings = None
         try:
             settings = cls.model_validate(tree)
         except ValidationError as error:
             for item in error.errors():
                 name = PREFIX + "__".join(str(part) for part in item["loc"]).upper()
                 problems.append(Problem(name, f"{item['msg']}; received {item['input']!r}"))
-        if problems:
+        if problems or settings is None:
             raise ConfigurationError(problems)
         return settings
 

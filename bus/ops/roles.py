@@ -73,9 +73,7 @@ async def run_streams(settings: Settings) -> None:
 
 def file_sources(agencies: Mapping[str, Agency]) -> Mapping[str, tuple[str, ...]]:
     """Agency -> the names of its sources that read files."""
-    return {
-        name: tuple(agency.manifest.sources) for name, agency in agencies.items()
-    }
+    return {name: tuple(agency.manifest.sources) for name, agency in agencies.items()}
 
 
 def with_inputs(settings: Settings, agencies: Mapping[str, Agency], inputs: Sequence[Input]) -> Settings:

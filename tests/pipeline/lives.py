@@ -160,7 +160,10 @@ def exact(found: Rows) -> Expected:
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
     return {
         name: {
-            ((epoch + timedelta(microseconds=row[0], hours=7)).replace(tzinfo=None), row[1][0]): (row[5], Fraction(row[3]) / Fraction(row[4]))  # type: ignore[index,arg-type,misc]
+            ((epoch + timedelta(microseconds=row[0], hours=7)).replace(tzinfo=None), row[1][0]): (
+                row[5],
+                Fraction(row[3]) / Fraction(row[4]),
+            )  # type: ignore[index,arg-type,misc]
             for row in each
         }
         for name, each in found.items()
