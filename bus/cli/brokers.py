@@ -56,7 +56,7 @@ def kafka(
     Example: bus kafka --data /srv/simpul/kafka
     """
     folder = (data or context().settings.data_dir / "kafka").resolve()
-    err.print("Starting Kafka (the first time it is fetched: about 110 MB) …")
+    err.print("Starting Kafka (the first time it is fetched: about 45 MB) …")
     _serve(KafkaNode(folder, port), f"data in {folder}", "", lifeline=lifeline)
 
 

@@ -80,7 +80,7 @@ async def delete_topics(settings: KafkaSettings, chosen: Callable[[str], bool]) 
     admin = AdminClient({"bootstrap.servers": settings.bootstrap_servers, "log_level": 0})
 
     def work() -> Sequence[str]:
-        names = sorted(name for name in _partitions(admin) if chosen(name))
+        names = sorted(name for name in _partitions(admin, settings) if chosen(name))
         if names:
             for name, deleted in admin.delete_topics(names, request_timeout=_SECONDS).items():
                 _result(deleted, f"deleting {name}", but=KafkaError.UNKNOWN_TOPIC_OR_PART)
@@ -109,7 +109,7 @@ async def _patiently(settings: KafkaSettings, work: Callable[[], T]) -> T:
 
 
 def _plan(admin: AdminClient, wanted: Sequence[Topic], settings: KafkaSettings) -> list[Change]:
-    existing = _partitions(admin)
+    existing = _partitions(admin, settings)
     problems = [
         Problem(
             f"topic {topic.name}",
@@ -134,9 +134,9 @@ def _plan(admin: AdminClient, wanted: Sequence[Topic], settings: KafkaSettings) 
     return changes
 
 
-def _partitions(admin: AdminClient) -> dict[str, int]:
+def _partitions(admin: AdminClient, settings: KafkaSettings) -> dict[str, int]:
     try:
-        found = admin.list_topics(timeout=_SECONDS).topics
+        found = admin.list_topics(timeout=min(_SECONDS, settings.retry_seconds)).topics
     except KafkaException as error:
         raise _translate(error, "asking for the topics") from error
     return {name: len(topic.partitions) for name, topic in found.items()}

