@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 from hypothesis import strategies as st
 
@@ -23,9 +24,9 @@ DOUBLES = st.sampled_from([0.125, 0.135, 2.675, 1.005, -0.005, 1e15 + 0.3, 1e22,
 
 
 @st.composite
-def logs(draw: st.DrawFn, *, correctable: bool, longest: int = 25) -> list[dict[str, object]]:
+def logs(draw: st.DrawFn, *, correctable: bool, longest: int = 25) -> list[dict[str, Any]]:
     """A log of one partition, offsets from 0 without a gap."""
-    rows: list[dict[str, object]] = []
+    rows: list[dict[str, Any]] = []
     for offset in range(draw(st.integers(0, longest))):
         if rows and draw(st.integers(0, 5)) == 0:
             rows.append({**draw(st.sampled_from(rows)), "_offset": offset})

@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Any
 from zoneinfo import ZoneInfo
 
-Row = Mapping[str, object]
+Row = Mapping[str, Any]
 Key = tuple[int, tuple[str | None, ...]]
 
 JAKARTA = ZoneInfo("Asia/Jakarta")
@@ -40,13 +41,13 @@ class Case:
     """An indicator, said a second time in Python: what a row gives (None: nothing; "fault": it cannot be used)."""
 
     name: str
-    spec: Mapping[str, object]
-    values: Callable[[Row], tuple[int, ...] | None | str]
+    spec: Mapping[str, Any]
+    values: Callable[[Row], tuple[int, ...] | str | None]
     dims: Callable[[Row], tuple[str | None, ...]]
     where: Callable[[Row], bool] = lambda row: True
 
 
-def rounded(value: object) -> tuple[int, ...] | None | str:
+def rounded(value: object) -> tuple[int, ...] | str | None:
     if value is None:
         return None
     assert isinstance(value, float)
@@ -56,16 +57,20 @@ def rounded(value: object) -> tuple[int, ...] | None | str:
     return "fault" if abs(scaled) >= 2**95 else (scaled,)
 
 
-def one(value: object) -> tuple[int, ...] | None:
-    return None if value is None else (value,)  # type: ignore[return-value]
+def one(value: int | None) -> tuple[int, ...] | None:
+    return None if value is None else (value,)
 
 
 def place(row: Row) -> tuple[str | None, ...]:
-    return (row["place"],)  # type: ignore[return-value]
+    return (row["place"],)
+
+
+def rush(row: Row) -> tuple[str | None, ...]:
+    return (*place(row), None if row["urgent"] is None else str(row["urgent"]).lower())
 
 
 def both(row: Row) -> tuple[int, ...] | None:
-    return None if row["amount"] is None else (row["amount"], 1 if row["urgent"] else 0)  # type: ignore[return-value]
+    return None if row["amount"] is None else (row["amount"], 1 if row["urgent"] else 0)
 
 
 CASES = [
@@ -77,7 +82,7 @@ CASES = [
         "mean of a double",
         {"measure": {"kind": "mean", "of": "level", "scale": 2}, "window": "1q", "by": {"who": "place", "rush": "urgent"}},
         lambda row: rounded(row["level"]),
-        lambda row: (row["place"], None if row["urgent"] is None else str(row["urgent"]).lower()),  # type: ignore[return-value]
+        rush,
     ),
     Case(
         "ratio, where",
@@ -98,8 +103,8 @@ def accepted(log: Sequence[Row]) -> list[Row]:
     highest: dict[object, int] = {}
     kept = []
     for row in log:
-        if row["sequence"] > highest.get(row["source"], -1):  # type: ignore[operator]
-            highest[row["source"]] = row["sequence"]  # type: ignore[assignment]
+        if row["sequence"] > highest.get(row["source"], -1):
+            highest[row["source"]] = row["sequence"]
             kept.append(row)
     return kept
 
@@ -108,7 +113,7 @@ def watermarks(log: Sequence[Row]) -> dict[str, int]:
     marks: dict[str, int] = {}
     for row in accepted(log):
         base = str(row["source"]).split("#")[0]
-        at = micros(row["occurred_at"])  # type: ignore[arg-type]
+        at = micros(row["occurred_at"])
         marks[base] = max(at, marks.get(base, at))
     return marks
 
@@ -120,7 +125,7 @@ def cells(case: Case, log: Sequence[Row], *, correctable: bool) -> tuple[dict[Ke
     faults = []
     for number, row in enumerate(accepted(log)):
         subject = row["subject"] if correctable else number
-        version: int = row["version"]  # type: ignore[assignment]
+        version: int = row["version"]
         if correctable and subject in now and version <= now[subject][0]:
             continue
         entry = None
@@ -130,7 +135,7 @@ def cells(case: Case, log: Sequence[Row], *, correctable: bool) -> tuple[dict[Ke
                 faults.append(row["_offset"])
                 continue
             if values is not None:
-                entry = ((start_of(row["occurred_at"], str(case.spec["window"])), case.dims(row)), values)  # type: ignore[arg-type]
+                entry = ((start_of(row["occurred_at"], str(case.spec["window"])), case.dims(row)), values)
         before = now[subject][1] if subject in now else None
         now[subject] = (version, entry)
         if before != entry:
@@ -139,8 +144,8 @@ def cells(case: Case, log: Sequence[Row], *, correctable: bool) -> tuple[dict[Ke
     for _, entry in now.values():
         if entry is not None:
             inside[entry[0]].append(entry[1])
-    kind = case.spec["measure"]["kind"]  # type: ignore[index]
-    return {key: (summary(kind, values), revisions[key]) for key, values in inside.items()}, faults  # type: ignore[return-value]
+    kind = case.spec["measure"]["kind"]
+    return {key: (summary(kind, values), revisions[key]) for key, values in inside.items()}, faults
 
 
 def summary(kind: str, values: list[tuple[int, ...]]) -> list[int | None]:

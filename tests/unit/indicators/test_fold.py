@@ -1,5 +1,7 @@
 """Fold is a pure function of the log: any batches give the oracle's cells and the same state, byte for byte."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,7 +17,7 @@ from tests.unit.indicators.worlds import batch, event, indicator
 TOPIC = "events.test.thing.counted.v1"
 
 
-def folded(case: Case, rows: list, batches: list[tuple[int, int]], correctable: bool) -> tuple[FoldUnit, list[Partial]]:
+def folded(case: Case, rows: list[dict[str, Any]], batches: list[tuple[int, int]], correctable: bool) -> tuple[FoldUnit, list[Partial]]:
     unit = FoldUnit.new(indicator(correctable=correctable, **case.spec), TOPIC, 0, 4)
     partials = []
     for first, last in batches:

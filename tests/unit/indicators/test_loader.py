@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -101,7 +102,7 @@ def test_all_problems_of_all_files_come_at_once(tmp_path: Path) -> None:
 def test_the_fingerprint_covers_numbers_and_nothing_else() -> None:
     same = indicator(title={"id": "Lain", "en": "Other"}, unit="ekor", measure={"kind": "sum", "of": " amount "})
     assert same.fingerprint == indicator().fingerprint
-    different = [
+    different: list[dict[str, Any]] = [
         {"window": "1h"},
         {"late": "8d"},
         {"where": "urgent"},
@@ -122,10 +123,8 @@ def test_a_changed_definition_needs_a_higher_version() -> None:
 
 
 def test_rules_find_what_is_wrong() -> None:
-    events: list[dict[str, object]] = [
-        {"subject": "s", "occurred_at": datetime(2021, 1, 1, tzinfo=UTC), "data": {"place": "p", "amount": 1}}
-    ]
-    rows: list[dict[str, object]] = [{"place": "p", "value": 2}]
+    events: list[dict[str, Any]] = [{"subject": "s", "occurred_at": datetime(2021, 1, 1, tzinfo=UTC), "data": {"place": "p", "amount": 1}}]
+    rows: list[dict[str, Any]] = [{"place": "p", "value": 2}]
     wrong = indicator(publish={"class": "berkala"})
     assert [list(RULES[rule](wrong)) != [] for rule in RULES] == [False, True, False, False, False, True]
     assert "expected" in next(iter(RULES["I02"](indicator(examples=[{"events": events, "rows": rows}])))).what

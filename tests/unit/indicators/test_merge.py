@@ -1,5 +1,7 @@
 """Merge: the rows depend on the logs only, whatever is written late, twice or in parts."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,7 +20,7 @@ from tests.unit.indicators.worlds import batch, event, indicator
 TOPIC = "events.test.thing.counted.v1"
 
 
-def said(unit: FoldUnit, rows: list, batches: list[tuple[int, int]], max_bytes: int = 700_000) -> list[bytes]:
+def said(unit: FoldUnit, rows: list[dict[str, Any]], batches: list[tuple[int, int]], max_bytes: int = 700_000) -> list[bytes]:
     """All records that a fold sends for its partition."""
     records = encode(unit.full_partial(), max_bytes)
     for first, last in batches:
@@ -59,14 +61,14 @@ def test_late_writers_change_nothing(data: st.DataObject) -> None:
     assert merge.dump() == other.dump()
     assert MergeUnit.load(0, merge.offset, merge.dump()).dump() == merge.dump()
     expected, _ = read(plain, [1])
-    rows = export_rows(expected.full_outputs())
-    assert export_rows(merge.full_outputs()) == rows
-    assert export_rows(outputs) == rows
-    assert export_rows(others) == rows
+    exported = export_rows(expected.full_outputs())
+    assert export_rows(merge.full_outputs()) == exported
+    assert export_rows(outputs) == exported
+    assert export_rows(others) == exported
     proven(spec, partitions, others)
 
 
-def proven(spec: Indicator, partitions: list, outputs: list[Output]) -> None:
+def proven(spec: Indicator, partitions: list[list[dict[str, Any]]], outputs: list[Output]) -> None:
     """Every output that was ever published is what its own evidence gives."""
     keys = [(output.window_start_us, tuple(output.dimensions.values())) for output in outputs]
     recomputation = Recomputation(spec, [(key, output.evidence) for key, output in zip(keys, outputs, strict=True)])
@@ -121,12 +123,17 @@ def test_another_definition_under_the_same_version_is_ignored() -> None:
 
 def test_a_window_becomes_final_when_every_source_is_past_it() -> None:
     unit, merge = FoldUnit.new(indicator(late="1h"), TOPIC, 0, 1), MergeUnit.new(0)
-    offset, seen = 0, []
-    for row in [event(0), event(1, source="b/y"), event(2, occurred_at=event(30)["occurred_at"]), event(40, source="b/y", _offset=3)]:
+    seen = []
+    rows: list[dict[str, Any]] = [
+        event(0),
+        event(1, source="b/y"),
+        event(2, occurred_at=event(30)["occurred_at"]),
+        event(40, source="b/y", _offset=3),
+    ]
+    for offset, row in enumerate(rows):
         partial = unit.apply(batch([row], row["_offset"], row["_offset"]))
         assert partial is not None
         seen.append([(output.window_start_us, output.status) for output in merge.apply([(offset, encode(partial)[0])])])
-        offset += 1
     assert [status for group in seen[:3] for _, status in group] == ["provisional"] * 3
     assert (seen[0][0][0], "final") in seen[3]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import polars as pl
 
@@ -52,7 +53,7 @@ class Schema:
         return 2 if name == "money" else None
 
 
-def indicator(*, correctable: bool = True, **changes: object) -> Indicator:
+def indicator(*, correctable: bool = True, **changes: Any) -> Indicator:
     """A compiled indicator: sum of `amount` by place, daily, unless said otherwise."""
     raw = {
         "id": "test.thing",
@@ -73,7 +74,7 @@ def indicator(*, correctable: bool = True, **changes: object) -> Indicator:
 START = datetime(2021, 1, 30, 15, tzinfo=UTC)
 
 
-def event(offset: int, **changes: object) -> dict[str, object]:
+def event(offset: int, **changes: object) -> dict[str, Any]:
     """A row of the log."""
     return {
         "source": "a/x",
@@ -90,9 +91,9 @@ def event(offset: int, **changes: object) -> dict[str, object]:
     } | changes
 
 
-def batch(rows: Sequence[Mapping[str, object]], first: int | None = None, last: int | None = None) -> Batch:
+def batch(rows: Sequence[Mapping[str, Any]], first: int | None = None, last: int | None = None) -> Batch:
     """The rows as a batch; the range is that of their offsets unless given."""
     schema = {**ENVELOPE, **PAYLOAD, "_offset": pl.Int64()}
     frame = pl.DataFrame([[row[name] for name in schema] for row in rows], schema=schema, orient="row")
     offsets = [row["_offset"] for row in rows]
-    return Batch(frame, offsets[0] if first is None else first, offsets[-1] if last is None else last)  # type: ignore[arg-type]
+    return Batch(frame, offsets[0] if first is None else first, offsets[-1] if last is None else last)
