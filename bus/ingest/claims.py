@@ -6,8 +6,9 @@ old file for a new one. A file is known by its name and the hash of its content;
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import uuid4
 
 from bus.clock import Clock
@@ -30,6 +31,7 @@ class Claim:
     name_id: str
     sha256: str
     size: int
+    at: datetime
     duplicate_of: int = 0
 
 
@@ -56,16 +58,16 @@ class Claims:
                 continue  # the first claim for a number holds
             claim = Claim(
                 self._source, delivery, text(value, "name"), text(value, "name_id"), text(value, "sha256"), number(value, "size"),
-                number(value, "duplicate_of"),
+                datetime.fromisoformat(text(value, "at")), number(value, "duplicate_of"),
             )  # fmt: skip
             self._claims[delivery] = claim
             self._tokens[delivery] = text(value, "token")
             self._newest_of_name[claim.name_id] = claim
 
-    def knows(self, facts: Facts) -> bool:
-        """Whether this very file, with this content, has its number."""
+    def knows(self, facts: Facts, *, unread: Collection[int] = ()) -> bool:
+        """Whether this very file, with this content, has its number; one in `unread` was never read under it, and counts as new."""
         newest = self._newest_of_name.get(facts.seen.name_id)
-        return newest is not None and newest.sha256 == facts.sha256
+        return newest is not None and newest.sha256 == facts.sha256 and newest.delivery not in unread
 
     def after(self, delivery: int) -> Iterator[Claim]:
         """The claims with higher numbers, in order."""
@@ -75,20 +77,24 @@ class Claims:
         """The newest delivery that is no repetition of another."""
         return next((self._claims[found] for found in sorted(self._claims, reverse=True) if not self._claims[found].duplicate_of), None)
 
-    async def claim(self, facts: Facts) -> Claim | None:
+    async def claim(self, facts: Facts, *, unread: Collection[int] = (), newest_refused: bool = False) -> Claim | None:
         """Win a number for a whole file, by reading the claim back as the first for its number.
+
+        A file equal to the newest delivery's is claimed as its repetition, unless something of that delivery was refused: then it may be
+        delivered again just because the mapping was mended.
 
         None when another publisher has claimed something in between: look at the folder anew. Raises `FatalError` when the numbers
         are used up.
         """
         await self.refresh()
-        if self.knows(facts):
+        if self.knows(facts, unread=unread):
             return None
         delivery = max(self._claims, default=0) + 1
         if delivery > MAX_DELIVERY:
             raise FatalError(f"{self._source} has used all {MAX_DELIVERY} delivery numbers; continue it under a new source name")
         newest = self.newest()
-        duplicate_of = newest.delivery if newest is not None and newest.sha256 == facts.sha256 else 0
+        repeats = newest is not None and newest.sha256 == facts.sha256 and not newest_refused
+        duplicate_of = newest.delivery if newest is not None and repeats else 0
         token = uuid4().hex
         await self._publisher.send([json_message(CLAIMS, self._source, self._record(facts, delivery, duplicate_of, token))])
         await self.refresh()

@@ -9,8 +9,9 @@ import csv
 import io
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
+from bus.errors import TransientError
 from bus.ingest.manifest import SourceSpec, normal
 from bus.ingest.messages import clip
 from bus.ingest.source import BadRecord, FileRefused, RawRecord, Reason
@@ -29,7 +30,7 @@ class CsvFile:
     """
 
     def __init__(self, stream: BinaryIO, spec: SourceSpec, encoding: str) -> None:
-        self._lines = _Lines(io.TextIOWrapper(stream, encoding, errors="replace", newline=""))
+        self._lines = _Lines(io.TextIOWrapper(cast("BinaryIO", _Borrowed(stream)), encoding, errors="replace", newline=""))
         line, text = self._first_line()
         self.header_line = line
         self.header, self.delimiter = _split_header(text, spec, line)
@@ -109,7 +110,7 @@ def parse_record(raw: str, header: Sequence[str], delimiter: str, spec: SourceSp
 def resolve(header: Sequence[str], spec: SourceSpec, *, line: int) -> list[str]:
     """Our column for each column of a header, in its order. Raises `FileRefused` naming the first column that is wrong."""
     known = _spellings(spec)
-    if not any(normal(name) in known for name in header):
+    if sum(normal(name) in known for name in header) * 2 < len(header):  # rather a record, whose values are not to be shown
         raise FileRefused(Reason("no_header", shape=f"{len(header)} columns", allowed=_allowed(spec)), line=line)
     columns: list[str] = []
     for name in header:
@@ -123,6 +124,25 @@ def resolve(header: Sequence[str], spec: SourceSpec, *, line: int) -> list[str]:
         if column not in columns and column not in spec.optional:
             raise FileRefused(Reason("missing_column", column, allowed=", ".join(dict.fromkeys((column, *spec.header[column])))), line=line)
     return columns
+
+
+class _Borrowed(io.BufferedIOBase):
+    """A stream that is somebody else's to close: a `TextIOWrapper` closes what it wraps when it goes."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        try:
+            return self._stream.read(-1 if size is None else size)
+        except OSError as error:
+            raise TransientError(f"reading the file failed: {error.strerror}") from error
+
+    def read1(self, size: int = -1, /) -> bytes:
+        return self.read(size)
 
 
 class _Lines:

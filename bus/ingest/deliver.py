@@ -14,12 +14,11 @@ import structlog
 
 from bus import metrics
 from bus.clock import Clock
-from bus.errors import TransientError
 from bus.events.codec import Codec
 from bus.ingest.checkpoint import Checkpoint, Checkpoints
 from bus.ingest.claims import Claim
 from bus.ingest.csvfile import CsvFile
-from bus.ingest.delivery import Derivation, Derived, Encoded, Stamp, refused_whole
+from bus.ingest.delivery import Derivation, Derived, Encoded, Stamp
 from bus.ingest.files import Facts, check_unchanged, opened, vanished
 from bus.ingest.manifest import Agency, Meaning, SourceSpec
 from bus.ingest.publisher import EventPublisher
@@ -147,9 +146,8 @@ class Deliverer:
             outcome = "delivered"
         except FileRefused as refused:
             await self._refuse(claim, facts, refused)
-            after, outcome = refused_whole(rows, claim.delivery), "refused"
-        except OSError as error:
-            raise TransientError(f"reading {claim.name} failed: {error.strerror}") from error
+            unread = (facts is None or facts.problem is None) and refused.rule in {"file_vanished", "file_changed", "unreadable"}
+            after, outcome = rows.after_refused_file(claim.delivery, unread=unread), "refused"
         await self._before_effects()
         await self._context.snapshots.save(self._context.rows_unit, claim.delivery, after.dump())
         await self._checkpoints.save(Checkpoint(claim.delivery))
@@ -158,7 +156,7 @@ class Deliverer:
 
     async def _stream(self, claim: Claim, facts: Facts, stream: BinaryIO, rows: Rows, start: int) -> Rows:
         file = CsvFile(stream, self._context.spec, facts.encoding)
-        derivation = self._context.derivation(Stamp(claim.source, claim.delivery), rows)
+        derivation = self._context.derivation(Stamp(claim.source, claim.delivery, claim.at), rows)
         batch = _Batch()
         for record in file:
             derived = derivation.record(record)

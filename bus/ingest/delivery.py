@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from bus.errors import BusError, RecordError
 from bus.events.codec import Codec
@@ -17,6 +18,9 @@ from bus.ingest.rows import Key, Row, Rows, content_of, event_of, identities
 from bus.ingest.source import BadRecord, RawRecord, Reason
 from bus.kafka.ports import Headers
 
+#: How far a fact may lie after the moment at which its delivery was claimed.
+_WRONG_CLOCKS = timedelta(days=1)
+
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
@@ -24,11 +28,12 @@ class Stamp:
 
     A delivery's own events: source as it is, sequence = position and event number. What is replayed from quarantine is a source by
     itself, `<source>#<delivery>.<line>` (line 0: the whole file); its version stays the original position, so that it never covers
-    what later deliveries have said.
+    what later deliveries have said. `at` is when the delivery was claimed: a fact cannot be later, but for a day of wrong clocks.
     """
 
     source: str
     delivery: int
+    at: datetime
     replayed_line: int | None = None
 
     def envelope(self, event: Event, op: Op, *, line: int, number: int) -> Envelope:
@@ -63,7 +68,9 @@ class Derived:
 class Derivation:
     """Derives one delivery, record by record in the order of the file; then `finish`, then `rows_after`."""
 
-    def __init__(self, *, stamp: Stamp, meaning: Meaning, codec: Codec, declared: Collection[str], key: Sequence[str], table: bool, rows: Rows) -> None:
+    def __init__(
+        self, *, stamp: Stamp, meaning: Meaning, codec: Codec, declared: Collection[str], key: Sequence[str], table: bool, rows: Rows
+    ) -> None:
         self._stamp = stamp
         self._meaning = meaning
         self._codec = codec
@@ -75,11 +82,12 @@ class Derivation:
         self._accepted: dict[Key, tuple[int, tuple[str, ...]]] = {}
         self._refused: set[Key] = set()
         self._unkeyed = False
+        self._any_refused = False
 
     def record(self, record: RawRecord | BadRecord) -> Derived:
         """One record. Never raises for a record's fault, and takes any fault of the mapping for that record's."""
         if isinstance(record, BadRecord):
-            self._unkeyed = True
+            self._any_refused = self._unkeyed = True
             return Derived(record.line, reason=record.reason, raw=record.raw)
         key = self._key(record)
         try:
@@ -116,8 +124,7 @@ class Derivation:
 
     def rows_after(self) -> Rows:
         """The state after this delivery. Call it once, at the end."""
-        floor = self._stamp.delivery if self._unkeyed else None
-        return self._rows.after(self._stamp.delivery, self._changes, floor=floor)
+        return self._rows.after(self._stamp.delivery, self._changes, refused=self._any_refused, keyless=self._unkeyed)
 
     def _key(self, record: RawRecord) -> Key | None:
         """The record's key; None when the source has none. One that cannot be read makes the delivery incomplete."""
@@ -142,12 +149,20 @@ class Derivation:
         subjects: set[tuple[str, str]] = set()
         for event in events:
             if event.type not in self._declared:
-                raise RecordError("undeclared type", rule="undeclared_event", received=event.type, allowed=", ".join(sorted(self._declared)))
+                raise RecordError(
+                    "undeclared type", rule="undeclared_event", received=event.type, allowed=", ".join(sorted(self._declared))
+                )
             if self._codec.catalogue[event.type].correctable and (event.type, event.subject) in subjects:
-                raise RecordError("two facts with one subject", rule="duplicate_subject", allowed="satu fakta per subjek/one fact per subject")
+                raise RecordError(
+                    "two facts with one subject", rule="duplicate_subject", allowed="satu fakta per subjek/one fact per subject"
+                )
             subjects.add((event.type, event.subject))
             if event.occurred_at.utcoffset() is None:
                 raise ValueError("occurred_at has no zone")
+            if event.occurred_at > self._stamp.at + _WRONG_CLOCKS:
+                # it would also end windows that have only begun
+                when, latest = event.occurred_at.date().isoformat(), self._stamp.at.date().isoformat()
+                raise RecordError("in the future", field="occurred_at", rule="in_future", received=when, allowed=f"<= {latest}")
         return events, tuple(content_of(event) for event in events)
 
     def _compared(self, key: Key | None, events: Sequence[Event], contents: tuple[str, ...], line: int) -> list[tuple[Op, Event]]:
@@ -158,7 +173,9 @@ class Derivation:
             first, before = self._accepted[key]
             if before == contents:
                 return []
-            raise RecordError("key twice", rule="duplicate_key", received=f"baris/line {first}", allowed="satu baris per kunci/one record per key")
+            raise RecordError(
+                "key twice", rule="duplicate_key", received=f"baris/line {first}", allowed="satu baris per kunci/one record per key"
+            )
         row = self._rows.rows.get(key)
         if row is None:
             return [(Op.CREATE, event) for event in events]
@@ -191,6 +208,7 @@ class Derivation:
             self._changes[key] = Row(self._stamp.delivery, contents)
 
     def _refuse(self, record: RawRecord, key: Key | None, reason: Reason) -> Derived:
+        self._any_refused = True
         if key is None:
             self._unkeyed = True
         else:
@@ -199,8 +217,3 @@ class Derivation:
             if known is not None:
                 self._changes[key] = Row(known.delivery, known.events, doubtful=True)
         return Derived(record.line, reason=reason, raw=record.raw)
-
-
-def refused_whole(rows: Rows, delivery: int) -> Rows:
-    """The state after a delivery that was refused as a whole: nothing known is lost, and everything known is doubtful."""
-    return rows.after(delivery, {}, floor=delivery)

@@ -171,7 +171,9 @@ def opened(facts: Facts) -> Iterator[BinaryIO]:
     except FileNotFoundError as error:
         raise vanished() from error
     except OSError as error:
-        raise FileRefused(Reason("unreadable", shape=errno.errorcode.get(error.errno or 0, "EIO"), allowed="izin baca/read permission")) from error
+        raise FileRefused(
+            Reason("unreadable", shape=errno.errorcode.get(error.errno or 0, "EIO"), allowed="izin baca/read permission")
+        ) from error
     with stream:
         check_unchanged(stream, facts)
         yield stream

@@ -58,7 +58,9 @@ class SourceSpec(_Part):
 
     type: Literal["files"] = "files"
     kind: Literal["append", "table"] = Field(description="append: a file adds to those before; table: each file is the whole truth")
-    key: tuple[str, ...] = Field((), description="columns that name a record; without a key nothing can be corrected by delivering it again")
+    key: tuple[str, ...] = Field(
+        (), description="columns that name a record; without a key nothing can be corrected by delivering it again"
+    )
     patterns: tuple[str, ...] = Field(("*.csv",), min_length=1, description="file names, in any case; others are not touched")
     mapping: str = Field("mapping:to_events", description="module:function in the agency's folder")
     setting: str = Field("folder", description="the setting that names the folder, where --input does not")

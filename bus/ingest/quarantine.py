@@ -96,10 +96,18 @@ class Entry:
         return [closed.message(agency), *(json_message(topic, f"{self.place.key}|{part}", None) for part in range(self.parts))]
 
 
-def refusal(agency: str, place: Place, reason: Reason, *, file: str, line: int, raw: bytes | None, sealer: Sealer, at: str) -> list[Message]:
+def refusal(
+    agency: str, place: Place, reason: Reason, *, file: str, line: int, raw: bytes | None, sealer: Sealer, at: str
+) -> list[Message]:
     """The messages that put a record (or with line 0 in `place` a file) into quarantine: parts first. `line` is where to look."""
     message_id, message_en = describe(reason, file=file, line=line)
-    clear = {"rule": reason.rule, "field": clip(reason.field), "message": message_id, "message_en": message_en, "allowed": mask(reason.allowed)}
+    clear = {
+        "rule": reason.rule,
+        "field": clip(reason.field),
+        "message": message_id,
+        "message_en": message_en,
+        "allowed": mask(reason.allowed),
+    }
     clear |= {"received": clip(reason.received)} if reason.received else {"shape": clip(reason.shape)}
     entry = Entry(place, OPEN, mask(file), line, clear, at, sealer.key_id if raw is not None else "")
     if raw is None:
@@ -151,7 +159,9 @@ class Quarantine:
         for part in range(entry.parts):
             piece = self._parts.get((entry.place, part))
             if piece is None:
-                raise RecordError(f"part {part + 1} of {entry.parts} of the sealed content is missing", rule="not_kept", allowed="a new delivery")
+                raise RecordError(
+                    f"part {part + 1} of {entry.parts} of the sealed content is missing", rule="not_kept", allowed="a new delivery"
+                )
             yield piece
 
     def _note_part(self, key: str, value: Mapping[str, object] | None) -> None:

@@ -39,29 +39,43 @@ class Row:
 
 @dataclass(slots=True)
 class Rows:
-    """The state after `delivery`. What was refused without a readable key makes everything up to `floor` doubtful."""
+    """The state after `delivery`. What was refused without a readable key makes everything up to `floor` doubtful.
+
+    `refused`: something of this delivery was, so that the same file must be read again when it comes again. `unread` are the deliveries
+    whose file was gone or changed before it was read, so that it must be read when it comes back.
+    """
 
     delivery: int = 0
     floor: int = 0
     rows: dict[Key, Row] = field(default_factory=dict)
+    refused: bool = False
+    unread: frozenset[int] = frozenset()
 
     def doubtful(self, row: Row) -> bool:
         """Whether an equal record must be published again."""
         return row.doubtful or row.delivery <= self.floor
 
-    def after(self, delivery: int, changes: Mapping[Key, Row | None], *, floor: int | None = None) -> Rows:
-        """This state with the changes of a delivery (`None` = gone). The old state must not be used any more."""
+    def after(self, delivery: int, changes: Mapping[Key, Row | None], *, refused: bool = False, keyless: bool = False) -> Rows:
+        """This state with the changes of a delivery (`None` = gone), in which something was refused, or refused without a readable key.
+
+        The old state must not be used any more.
+        """
         for key, row in changes.items():
             if row is None:
                 self.rows.pop(key, None)
             else:
                 self.rows[key] = row
-        return Rows(delivery, self.floor if floor is None else floor, self.rows)
+        return Rows(delivery, delivery if keyless else self.floor, self.rows, refused or keyless, self.unread)
+
+    def after_refused_file(self, delivery: int, *, unread: bool) -> Rows:
+        """The state after a delivery that was refused as a whole: nothing known is lost, and everything known is doubtful."""
+        lost = self.unread | {delivery} if unread else self.unread
+        return Rows(delivery, delivery, self.rows, refused=True, unread=lost)
 
     def dump(self) -> list[bytes]:
         """The state in chunks of at most about 512 KiB, the same bytes for the same state."""
         chunks: list[bytes] = []
-        lines = [_line([FORMAT, self.delivery, self.floor, len(self.rows)])]
+        lines = [_line([FORMAT, self.delivery, self.floor, len(self.rows), int(self.refused), sorted(self.unread)])]
         size = len(lines[0])
         for key in sorted(self.rows):
             row = self.rows[key]
@@ -77,13 +91,14 @@ class Rows:
     def load(cls, chunks: Sequence[bytes]) -> Rows:
         """The state that `dump` wrote. Raises `FatalError` for another layout or a state that is not whole."""
         lines = (json.loads(line) for chunk in chunks for line in chunk.split(b"\n"))
-        layout, delivery, floor, count = next(lines)
+        layout, *head = next(lines)
         if layout != FORMAT:
             raise FatalError(f"the rows of a source were written in layout {layout}; this program knows {FORMAT}")
+        delivery, floor, count, refused, unread = head
         rows = {tuple(key): Row(at, tuple(events), bool(doubtful)) for key, at, doubtful, events in lines}
         if len(rows) != count:
             raise FatalError(f"the rows of a source are not whole: {len(rows)} of {count}")
-        return cls(delivery, floor, rows)
+        return cls(delivery, floor, rows, bool(refused), frozenset(unread))
 
 
 def content_of(event: Event) -> str:

@@ -55,9 +55,9 @@ class Runner:
         progress: Callable[[Progress], None] | None = None,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
-        """`folders` maps agency ids to folders and goes before the setting that the manifest names.
+        """`folders` maps agency ids to folders and goes before the setting that the manifest names. A source without a folder rests.
 
-        Raises `ConfigurationError` for a missing folder setting, an event type without schema and a mapping that cannot be imported.
+        Raises `ConfigurationError` when no source has a folder, an event type has no schema, or a mapping cannot be imported.
         """
         folder_of = _folders(agency, settings, folders or {})
         _check_events(agency, codec)
@@ -68,7 +68,7 @@ class Runner:
                 SourceContext(agency, source_id, agency.meaning(source_id), codec, publisher, snapshots, sealer, clock),
                 reader=reader, folder=folder_of[source_id], settings=settings, pace=pace, report=progress or _unseen, sleep=sleep,
             )
-            for source_id in agency.manifest.sources
+            for source_id in folder_of
         ]  # fmt: skip
 
     async def run(self, *, until_end: bool) -> None:
@@ -131,7 +131,9 @@ class SourceRunner:
     async def run(self, *, until_end: bool) -> None:
         """See `Runner.run`."""
         if until_end and not self._folder.is_dir():
-            raise ConfigurationError([Problem(str(self._folder), f"is no folder; agency {self._context.agency.id} reads its files from there")])
+            raise ConfigurationError(
+                [Problem(f"agency {self._context.agency.id}", f"its files are read from {self._folder}, which is no folder")]
+            )
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(TransientError), stop=self._gives_up, wait=self._wait, sleep=self._sleep, reraise=True,
             before_sleep=self._note_failure,
@@ -162,7 +164,7 @@ class SourceRunner:
             self._succeeded()
             if facts is not None:
                 await self._lease.hold(now=True)
-                await self._claims.claim(facts)
+                await self._claims.claim(facts, unread=self._rows.unread, newest_refused=self._rows.refused)
             elif until_end and not waiting:
                 return
             else:
@@ -199,7 +201,7 @@ class SourceRunner:
             facts = await self._examined(seen)
             if not _still(seen):
                 waiting = True
-            elif self._claims.knows(facts):
+            elif self._claims.knows(facts, unread=self._rows.unread):
                 self._seen[seen.name] = seen
                 self._facts.pop(seen.name, None)
             else:
@@ -266,16 +268,22 @@ def _folders(agency: Agency, settings: Settings, given: Mapping[str, Path]) -> d
             found[source_id] = Path(values[spec.setting].get_secret_value())
         else:
             name = f"BUS_{agency.id}__{spec.setting}".upper()
-            problems.append(Problem(f"agency {agency.id}", f"source {source_id} has no folder: give --input {agency.id}=FOLDER or set {name}"))
-    if problems:
+            problems.append(
+                Problem(f"agency {agency.id}", f"source {source_id} has no folder: give --input {agency.id}=FOLDER or set {name}")
+            )
+    if not found:
         raise ConfigurationError(problems)
+    for problem in problems:
+        _log.info("a source rests", reason=problem.what, agency=agency.id)
     return found
 
 
 def _check_events(agency: Agency, codec: Codec) -> None:
     missing = [name for name in agency.manifest.events if name not in codec.catalogue]
     if missing:
-        raise ConfigurationError([Problem(f"agency {agency.id}: events.{name}", "there is no schema for it under schemas/events") for name in missing])
+        raise ConfigurationError(
+            [Problem(f"agency {agency.id}: events.{name}", "there is no schema for it under schemas/events") for name in missing]
+        )
 
 
 def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:

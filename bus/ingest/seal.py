@@ -78,7 +78,9 @@ def _make_pair(keys: Path, agency: str) -> None:
         key = PrivateKey.generate()
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(base64.b64encode(bytes(key)) + b"\n")
-        _log.warning("a key pair was made for the quarantine; give the agency its private half or put its own public key there", agency=agency)
+        _log.warning(
+            "a key pair was made for the quarantine; give the agency its private half or put its own public key there", agency=agency
+        )
     half = keys / f".{agency}.public.{os.getpid()}"
     half.write_bytes(base64.b64encode(bytes(key.public_key)) + b"\n")
     half.replace(keys / f"{agency}.public")

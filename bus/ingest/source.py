@@ -49,7 +49,9 @@ class FileRefused(RecordError):
     """The whole delivery is refused. `line` is where the trouble was seen; 0 when it is nowhere in particular."""
 
     def __init__(self, reason: Reason, *, line: int = 0) -> None:
-        super().__init__(reason.detail or reason.rule, field=reason.field, rule=reason.rule, received=reason.received, allowed=reason.allowed)
+        super().__init__(
+            reason.detail or reason.rule, field=reason.field, rule=reason.rule, received=reason.received, allowed=reason.allowed
+        )
         self.reason = reason
         self.line = line
 

@@ -56,5 +56,3 @@ def number(value: Mapping[str, object], name: str) -> int:
     """A number field of a JSON record; 0 when it is missing."""
     found = value.get(name, 0)
     return found if isinstance(found, int) else 0
-
-

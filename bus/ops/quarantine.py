@@ -97,7 +97,9 @@ async def replay(
     for entry in entries:
         _, _, source_id = entry.place.source.partition("/")
         if source_id not in agency.manifest.sources:
-            results.append(Replayed(entry.place, problem=f"sumber {source_id} tidak ada lagi", problem_en=f"there is no source {source_id} any more"))
+            results.append(
+                Replayed(entry.place, problem=f"sumber {source_id} tidak ada lagi", problem_en=f"there is no source {source_id} any more")
+            )
             continue
         context = SourceContext(agency, source_id, agency.meaning(source_id), codec, publisher, snapshots, sealer, clock)
         results.append(await _Replay(context, EventPublisher(agency.id, publisher, reader), quarantine, opener).run(entry))
@@ -131,7 +133,7 @@ class _Replay:
     async def _record(self, entry: Entry, content: bytes) -> Replayed:
         sealed = RawText.decode(content)
         record = parse_record(sealed.raw, sealed.header, sealed.delimiter, self._context.spec, line=entry.place.line)
-        derived = self._context.derivation(_stamp(entry.place), Rows()).record(record)
+        derived = self._context.derivation(self._stamp(entry.place), Rows()).record(record)
         if derived.reason is not None:
             return _still_refused(entry, derived.reason)
         await self._events.publish(derived.events)
@@ -141,7 +143,7 @@ class _Replay:
         if not content.strip() or b"\0" in content:
             return _still_refused(entry, Reason(entry.reason.get("rule", ""), allowed=entry.reason.get("allowed", "")))
         file = CsvFile(io.BytesIO(content), self._context.spec, self._context.spec.encoding or encoding_of(content))
-        derivation = self._context.derivation(_stamp(entry.place), Rows())
+        derivation = self._context.derivation(self._stamp(entry.place), Rows())
         events: list[Encoded] = []
         refused: list[Derived] = []
         published = 0
@@ -161,9 +163,8 @@ class _Replay:
             )
         return Replayed(entry.place, events=published + len(events), refused=len(refused))
 
-
-def _stamp(place: Place) -> Stamp:
-    return Stamp(place.source, place.delivery, replayed_line=place.line)
+    def _stamp(self, place: Place) -> Stamp:
+        return Stamp(place.source, place.delivery, self._context.clock.now(), replayed_line=place.line)
 
 
 def _still_refused(entry: Entry, reason: Reason) -> Replayed:
