@@ -181,5 +181,3 @@ def _refuse_others(request: Request, allowed: Sequence[str]) -> None:
     for name in request.query_params:
         if name not in allowed:
             raise Refusal(400, "Bad query", f"unknown parameter {name}", received=name, allowed=list(allowed))
-
-

@@ -108,7 +108,11 @@ def _parameter(name: str, text: str, *, where: str = "query", schema: Mapping[st
 
 
 def _problems(*codes: int) -> dict[int | str, dict[str, object]]:
-    words = {400: "A parameter that is not understood.", 404: "No such indicator; `near` has similar ids.", 503: "Not ready; see Retry-After."}
+    words = {
+        400: "A parameter that is not understood.",
+        404: "No such indicator; `near` has similar ids.",
+        503: "Not ready; see Retry-After.",
+    }
     schema = {"schema": ProblemModel.model_json_schema(ref_template="#/components/schemas/{model}")}
     return {code: {"description": words[code], "content": {"application/problem+json": schema}} for code in codes}
 
@@ -132,7 +136,11 @@ ROUTES: Mapping[str, Route] = {
         openapi_extra={
             "parameters": [
                 _parameter("window", f"Windows within a period, or the one that starts then: {WINDOW_FORMS} (Asia/Jakarta)."),
-                _parameter("limit", "Cells in one answer.", schema={"type": "integer", "default": DEFAULT_LIMIT, "minimum": 1, "maximum": MAX_LIMIT}),
+                _parameter(
+                    "limit",
+                    "Cells in one answer.",
+                    schema={"type": "integer", "default": DEFAULT_LIMIT, "minimum": 1, "maximum": MAX_LIMIT},
+                ),
                 _parameter("cursor", "`next_cursor` of the answer before."),
                 _parameter("station", "An example of a dimension: the cells with this value."),
                 _NONE_MATCH,
@@ -146,17 +154,26 @@ ROUTES: Mapping[str, Route] = {
         "highest (version, revision) and drops an indicator's cells of a lower version. The `id` of a message resumes without a gap, also at "
         "another gateway. Comments come at least every 15 s.",
         tags=["live"],
-        responses={200: {"description": "The stream.", "content": {"text/event-stream": {"schema": {"type": "string"}}}}, **_problems(400, 404, 503)},
+        responses={
+            200: {"description": "The stream.", "content": {"text/event-stream": {"schema": {"type": "string"}}}},
+            **_problems(400, 404, 503),
+        },
         openapi_extra={
             "parameters": [
                 _parameter("indicator", "Only these indicators, separated by commas."),
-                _parameter("detail", "`brief` leaves out evidence, watermarks and the exact fraction.", schema={"type": "string", "enum": ["full", "brief"]}),
+                _parameter(
+                    "detail",
+                    "`brief` leaves out evidence, watermarks and the exact fraction.",
+                    schema={"type": "string", "enum": ["full", "brief"]},
+                ),
                 _parameter("last_event_id", "The same as the header, for clients that cannot set one."),
                 _parameter("Last-Event-ID", "Id of the last message received.", where="header"),
             ]
         },
     ),
-    "health": Route(summary="Readiness", description="503 with the reason while the log's end is not known or not reached.", tags=["operation"]),
+    "health": Route(
+        summary="Readiness", description="503 with the reason while the log's end is not known or not reached.", tags=["operation"]
+    ),
     "metrics": Route(
         summary="Prometheus metrics",
         tags=["operation"],

@@ -42,6 +42,7 @@ _SECURITY = (
     (b"referrer-policy", b"no-referrer"),
 )
 
+
 def create(settings: Settings) -> Gateway:
     """The gateway of these settings; nothing is opened before `run`."""
     # The follower itself tries for ever and wants to know soon that the broker is silent.
@@ -103,7 +104,9 @@ class Gateway:
             listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=2048)
         except OSError as error:
             where = "BUS_GATEWAY__HOST, BUS_GATEWAY__PORT"
-            raise ConfigurationError([Problem(where, f"cannot listen on {host}:{port}: {error.strerror}; port 0 takes any free one")]) from error
+            raise ConfigurationError(
+                [Problem(where, f"cannot listen on {host}:{port}: {error.strerror}; port 0 takes any free one")]
+            ) from error
         with listener:
             shown = f"[{host}]" if ":" in host else host
             url = f"http://{shown}:{listener.getsockname()[1]}"

@@ -128,6 +128,8 @@ def _after(cells: Sequence[Cell], cursor: str) -> int:
     """The index of the first cell after the cursor's, which itself may have gone since."""
     try:
         start_us, dims = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        if not isinstance(dims, list) or not all(value is None or isinstance(value, str) for value in dims):
+            raise TypeError(cursor)
         start = datetime.fromtimestamp(start_us / 1_000_000, tz=LOCAL_ZONE)
         place = (start, tuple((value is None, value or "") for value in dims))
         return next((index for index, cell in enumerate(cells) if cell.sort_key > place), len(cells))

@@ -170,6 +170,4 @@ class State:
 
     def since(self, positions: Mapping[str, int]) -> list[Entry]:
         """What changed at or after the positions, by indicator id."""
-        return [
-            entry for id_, position in sorted(positions.items()) for entry in reversed(list(self.indicators[id_].since(position)))
-        ]
+        return [entry for id_, position in sorted(positions.items()) for entry in reversed(list(self.indicators[id_].since(position)))]

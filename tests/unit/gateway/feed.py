@@ -75,7 +75,7 @@ def value(
 
 def gateway_over(log: MemoryLog, *, settings: Settings | None = None, overlay: Path | None = None, **gateway: int) -> Gateway:
     """A gateway that follows that log, on a free port."""
-    settings = settings or Settings(gateway=GatewaySettings(port=0, **gateway), overlay=(overlay,) if overlay else ())  # type: ignore[arg-type]
+    settings = settings or Settings(gateway=GatewaySettings(port=0, **gateway), overlay=(overlay,) if overlay else ())
 
     @asynccontextmanager
     async def open_reader() -> AsyncIterator[LogReader]:
@@ -92,11 +92,13 @@ async def serving(gateway: Gateway) -> AsyncIterator[str]:
     """Serve it with uvicorn; the URL."""
     url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     task = asyncio.create_task(gateway.run(url.set_result))
-    await asyncio.wait({task, url}, return_when=asyncio.FIRST_COMPLETED)
-    if task.done():
-        await task
+    task.add_done_callback(lambda _ended: url.done() or url.cancel())
     try:
         yield await url
+    except asyncio.CancelledError:
+        if task.done():
+            await task
+        raise
     finally:
         gateway.stop()
         await asyncio.wait_for(task, 10)

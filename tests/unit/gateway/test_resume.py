@@ -155,7 +155,9 @@ def test_a_foreign_token_is_known_as_such(others: list[Indicator]) -> None:
     assert resume.positions(resume.token([_indicator()]), others) is None
 
 
-@pytest.mark.parametrize("text", ["", "x", "1", "12345678", "12345678.", "12345678.-", "12345678.ä", "ffffffff.5", "a" * 9000, "00000000." + "z" * 14])
+@pytest.mark.parametrize(
+    "text", ["", "x", "1", "12345678", "12345678.", "12345678.-", "12345678.ä", "ffffffff.5", "a" * 9000, "00000000." + "z" * 14]
+)
 def test_what_is_no_token_is_no_token(text: str) -> None:
     assert resume.positions(text, [_indicator()]) is None
 
