@@ -181,18 +181,20 @@ class FoldUnit:
         return touched, faults
 
     def _replace(self, old: Contribution | None, new: Contribution | None, touched: set[CellKey]) -> None:
-        changed: set[CellKey] = set()
+        left = None
         if old is not None:
-            key = old[:2]
-            self._accumulator.remove(self._cell(key)[0], old[2])
-            changed.add(key)
+            left = old[:2]
+            cell = self._cells[left]
+            self._accumulator.remove(cell[0], old[2])
+            cell[1] += 1
+            touched.add(left)
         if new is not None:
-            key = new[:2]
-            self._accumulator.add(self._cell(key)[0], new[2])
-            changed.add(key)
-        for key in changed:
-            self._cells[key][1] += 1
-        touched |= changed
+            entered = new[:2]
+            cell = self._cell(entered)
+            self._accumulator.add(cell[0], new[2])
+            if entered != left:
+                cell[1] += 1
+                touched.add(entered)
 
     def _cell(self, key: CellKey) -> list[Any]:
         cell = self._cells.get(key)
