@@ -6,6 +6,7 @@ Through confluent-kafka, because aiokafka's admin client can only replace all se
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -25,7 +26,8 @@ from bus.settings import KafkaSettings
 T = TypeVar("T")
 
 _SECONDS = 15.0
-_VISIBLE_ATTEMPTS = 200
+_VISIBLE_ATTEMPTS = 500
+_VISIBLE_PAUSE_SECONDS = 0.02
 
 
 class Action(StrEnum):
@@ -66,12 +68,12 @@ async def plan(settings: KafkaSettings, declared: Iterable[Topic]) -> Sequence[C
 
 
 async def apply(settings: KafkaSettings, declared: Iterable[Topic]) -> Sequence[Change]:
-    """Make every topic as declared; what was done. Returns once the new topics can be written to. Raises as `plan` does."""
+    """Make every topic as declared; what was done. Returns once brokers show it and the new topics can be written to. Raises as `plan` does."""
     changes = await plan(settings, declared)
     admin = AdminClient({"bootstrap.servers": settings.bootstrap_servers, "log_level": 0})
     if changes:
         await _patiently(settings, lambda: _apply(admin, changes))
-        await _patiently(settings, lambda: _wait_visible(admin, [change.topic for change in changes]))
+        await _patiently(settings, lambda: _wait_visible(admin, [change.topic for change in changes], settings))
     return changes
 
 
@@ -84,6 +86,12 @@ async def delete_topics(settings: KafkaSettings, chosen: Callable[[str], bool]) 
         if names:
             for name, deleted in admin.delete_topics(names, request_timeout=_SECONDS).items():
                 _result(deleted, f"deleting {name}", but=KafkaError.UNKNOWN_TOPIC_OR_PART)
+            for _ in range(_VISIBLE_ATTEMPTS):
+                # The controller has deleted them; a broker may still show them for a moment.
+                if not set(names) & _partitions(admin, settings).keys():
+                    return names
+                time.sleep(_VISIBLE_PAUSE_SECONDS)
+            raise TransientError("the deleted topics do not disappear")
         return names
 
     return await _patiently(settings, work)
@@ -152,9 +160,17 @@ def _differences(admin: AdminClient, topics: Sequence[Topic]) -> dict[str, dict[
         topic = next(topic for known, topic in resources.items() if known == resource)
         entries = _result(future, f"asking for the settings of {topic.name}")
         now = {key: str(entries[key].value) if key in entries else "?" for key in topic.config}
-        if wrong := {key: value for key, value in now.items() if value != topic.config[key]}:
+        if wrong := {key: value for key, value in now.items() if not _same(value, topic.config[key])}:
             differing[topic.name] = wrong
     return differing
+
+
+def _same(left: str, right: str) -> bool:
+    """Whether two spellings of a setting mean the same: Kafka shows 0.0001 as 1.0E-4."""
+    try:
+        return left == right or float(left) == float(right)
+    except ValueError:
+        return False
 
 
 def _apply(admin: AdminClient, changes: Sequence[Change]) -> None:
@@ -182,8 +198,8 @@ def _apply(admin: AdminClient, changes: Sequence[Change]) -> None:
             _result(done, f"altering {resource.name}")
 
 
-def _wait_visible(admin: AdminClient, topics: Sequence[Topic]) -> None:
-    """A broker confirms a new topic a moment before it serves it."""
+def _wait_visible(admin: AdminClient, topics: Sequence[Topic], settings: KafkaSettings) -> None:
+    """The controller confirms a change a moment before brokers act on it."""
     for _ in range(_VISIBLE_ATTEMPTS):
         found = admin.list_topics(timeout=_SECONDS).topics
         if all(
@@ -191,9 +207,10 @@ def _wait_visible(admin: AdminClient, topics: Sequence[Topic]) -> None:
             and len(found[topic.name].partitions) == topic.partitions
             and all(part.leader >= 0 for part in found[topic.name].partitions.values())
             for topic in topics
-        ):
+        ) and (settings.embedded or not _differences(admin, topics)):
             return
-    raise TransientError("the new topics do not appear")
+        time.sleep(_VISIBLE_PAUSE_SECONDS)
+    raise TransientError("the topics do not become as declared")
 
 
 def _result(future: Future[Any], doing: str, *, but: int | None = None) -> Any:
