@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 
 from bus.errors import ConfigurationError, Problem
+from bus.ops.logs import configure_logging
 from bus.settings import ROOT, Settings
 
 T = TypeVar("T")
@@ -42,7 +43,7 @@ class Context:
 
 
 def context(overlay: Sequence[Path] | None = None, **overrides: str) -> Context:
-    """Read the environment, with `--overlay` folders added to BUS_OVERLAY and `overrides` (BUS_… names) on top.
+    """Read the environment, with `--overlay` folders added to BUS_OVERLAY and `overrides` (BUS_… names) on top; log as a tool does.
 
     Raises `ConfigurationError` naming every wrong variable and every overlay that is no overlay.
     """
@@ -56,7 +57,9 @@ def context(overlay: Sequence[Path] | None = None, **overrides: str) -> Context:
     if folders:
         environ["BUS_OVERLAY"] = ":".join(str(folder) for folder in folders)
     agencies = {path.parent.name for base in (ROOT, *folders) for path in base.glob("connectors/*/agency.toml")}
-    return Context(Settings.from_env(environ, agencies=agencies), environ)
+    settings = Settings.from_env(environ, agencies=agencies)
+    configure_logging(settings.log, tool=True)
+    return Context(settings, environ)
 
 
 def _overlay_problem(folder: Path) -> Problem | None:

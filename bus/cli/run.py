@@ -133,8 +133,7 @@ def _misuse(
 
 
 def _until_idle(here: Context, installation: Installation, todo: Backfill, export: Path | None, *, strict: bool) -> int:
-    level = here.settings.log.level if todo.log_dir is None else "error"
-    configure_logging(here.settings.log.model_copy(update={"level": level}), role="supervisor")
+    configure_logging(here.settings.log, role="supervisor", tool=todo.log_dir is not None)
     began = time.monotonic()
     if export is not None:
         prepare_folder(export)

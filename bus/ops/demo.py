@@ -98,7 +98,9 @@ async def started(installation: Installation, environ: Mapping[str, str], folder
 
 
 def demo_port(wanted: int) -> int:
-    """The wanted port when it is free, otherwise any free one."""
+    """The wanted port when it is free, otherwise (and for 0) any free one."""
+    if not wanted:
+        return free_port()
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

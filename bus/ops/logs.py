@@ -5,10 +5,11 @@ Nothing here, and nothing that logs, may carry an event's payload or a personal 
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 from collections.abc import Callable, Mapping, MutableMapping
-from typing import Any
+from typing import Any, TextIO, cast
 
 import structlog
 
@@ -21,9 +22,25 @@ _CHATTY = ("aiokafka", "faust", "mode", "kafka", "asyncio", "uvicorn.access", "h
 _Processor = Callable[[Any, str, MutableMapping[str, Any]], Any]
 
 
-def configure_logging(settings: LogSettings, *, role: str = "") -> None:
-    """Send structlog and the standard library's logging to standard error in one form. `role` is put on every line."""
+class _StandardError(io.TextIOBase):
+    """Whatever standard error is at the moment of writing."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
+def configure_logging(settings: LogSettings, *, role: str = "", tool: bool = False) -> None:
+    """Send structlog and the standard library's logging to standard error in one form. `role` is put on every line.
+
+    A `tool` answers by itself when something is wrong: it logs errors of ours only, unless the level is debug.
+    """
     level = _LEVELS[settings.level]
+    if tool and level > logging.DEBUG:
+        level = logging.ERROR
+    stream = cast("TextIO", _StandardError())
     shared: list[_Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -38,10 +55,10 @@ def configure_logging(settings: LogSettings, *, role: str = "") -> None:
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(stream),
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer]
@@ -51,7 +68,7 @@ def configure_logging(settings: LogSettings, *, role: str = "") -> None:
     root.handlers[:] = [handler]
     root.setLevel(level)
     for name in _CHATTY:
-        logging.getLogger(name).setLevel(max(level, logging.WARNING))
+        logging.getLogger(name).setLevel(logging.CRITICAL if tool and level > logging.DEBUG else max(level, logging.WARNING))
     structlog.contextvars.clear_contextvars()
     if role:
         structlog.contextvars.bind_contextvars(role=role)

@@ -1,0 +1,136 @@
+"""What the commands answer to misuse and bad input: a message that says what is allowed, an exit code, and never a traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+import typer
+
+from bus import __version__
+from bus.cli.app import app, main
+from bus.errors import ConfigurationError
+from bus.ops.backfill import prepare_folder
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in [name for name in os.environ if name.startswith("BUS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("BUS_DATA_DIR", str(tmp_path / "data"))
+
+
+def _code(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert isinstance(ended.value.code, int)
+    return ended.value.code
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run"], "make kafka"),
+        (["run", "cook"], "unknown role; known are: connectors, streams, gateway"),
+        (["run", "streams"], "no broker is named"),
+        (["run", "--export", "out"], "only goes with --until-idle"),
+        (["run", "--until-idle"], "needs at least one --input AGENCY=FOLDER"),
+        (["run", "--until-idle", "--input", "dlh=."], "--export DIR: is missing"),
+        (["run", "--until-idle", "--input", "nobody=.", "--export", "out"], "unknown agency 'nobody'; known are: dlh"),
+        (["run", "--until-idle", "--input", "dlh=/nowhere", "--export", "out"], "there is no folder /nowhere"),
+        (["run", "streams", "--input", "dlh=."], "is read by the connectors, not by 'streams'"),
+        (["run", "--once"], "only goes with the role connectors"),
+        (["run", "--overlay", "/nowhere"], "there is no such folder"),
+        (["verify"], "give an indicator, or --all"),
+        (["verify", "dlh.pm10_mean"], "no broker is named"),
+        (["status"], "no broker is named"),
+        (["topics", "plan"], "no broker is named"),
+        (["quarantine", "list"], "no broker is named"),
+        (["demo", "--data", "/nowhere"], "no folder with .csv files"),
+        (["check", "nobody"], "unknown agency; known are: dlh"),
+        (["new-key", "nobody"], "unknown agency; known are: dlh"),
+    ],
+)
+def test_misuse_is_answered_with_what_is_allowed(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _code(*arguments) == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert "Traceback" not in said
+
+
+def test_an_unknown_setting_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("BUS_COLOUR", "blue")
+    monkeypatch.setenv("BUS_KAFKA__PORT", "1")
+    assert _code("indicators", "list") == 2
+    said = capsys.readouterr().err
+    assert "BUS_COLOUR: unknown setting" in said
+    assert "BUS_KAFKA__PORT: unknown setting" in said
+
+
+def test_a_broker_that_is_not_there_is_said_in_time(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("BUS_KAFKA__BOOTSTRAP_SERVERS", "127.0.0.1:1")
+    monkeypatch.setenv("BUS_KAFKA__RETRY_SECONDS", "0.5")
+    assert _code("status") == 1
+    said = capsys.readouterr().err
+    assert said.startswith("error: ")
+    assert "127.0.0.1:1" in said
+    assert len(said.splitlines()) == 1
+
+
+def test_an_overlay_that_holds_nothing_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _code("indicators", "list", "--overlay", str(tmp_path)) == 2
+    assert "holds none of connectors/, consumers/, schemas/" in capsys.readouterr().err
+
+
+def test_an_indicator_of_an_overlay_is_listed_and_a_broken_one_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "schemas" / "indicators"
+    folder.mkdir(parents=True)
+    text = (
+        'id = "kelurahan.days"\ntitle = { id = "Hari", en = "Days" }\nevent = "dlh.air_quality.recorded.v1"\n'
+        'measure = { kind = "count" }\nwindow = "1d"\nunit = "hari"\n[publish]\nclass = "dikecualikan"\n'
+    )
+    (folder / "kelurahan.days.toml").write_text(text)
+    assert _code("indicators", "list", "--json", "--overlay", str(tmp_path)) == 0
+    assert "kelurahan.days" in {each["id"] for each in json.loads(capsys.readouterr().out)}
+    (folder / "kelurahan.days.toml").write_text(text.replace('"1d"', '"1x"').replace("dlh.air", "dlh.water"))
+    assert _code("indicators", "check", "--overlay", str(tmp_path)) == 2
+    assert "kelurahan.days.toml" in capsys.readouterr().err
+
+
+def test_the_version_and_the_help_of_every_command_are_there(capsys: pytest.CaptureFixture[str]) -> None:
+    assert _code("--version") == 0
+    assert capsys.readouterr().out.strip() == f"bus {__version__}"
+    command = typer.main.get_command(app)
+    names = sorted(command.commands)  # type: ignore[attr-defined]
+    assert {
+        "run",
+        "demo",
+        "broker",
+        "kafka",
+        "topics",
+        "schemas",
+        "check",
+        "quarantine",
+        "verify",
+        "status",
+        "indicators",
+        "new-key",
+    } <= set(names)
+    for name in names:
+        assert _code(name, "--help") == 0
+        assert "Usage: bus" in capsys.readouterr().out
+
+
+def test_a_key_pair_is_made_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _code("new-key", "dlh", "--folder", str(tmp_path / "keys")) == 0
+    assert (tmp_path / "keys" / "dlh.private").stat().st_mode & 0o077 == 0
+    assert _code("new-key", "dlh", "--folder", str(tmp_path / "keys")) == 2
+    assert "is not replaced" in capsys.readouterr().err
+
+
+def test_an_export_that_cannot_be_written_is_said_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigurationError, match="cannot be written to"):
+        prepare_folder(tmp_path / "file" / "out")
