@@ -29,17 +29,17 @@ class LaneLoader(Generic[U, B]):
 
     async def load(self, partitions: Sequence[TopicPartition], generation: int) -> list[Lane[U]]:
         """The lanes of these partitions."""
-        await self.store.newest()
+        known = (await self.store.newest()).keys()
         gate = asyncio.Semaphore(PARALLEL)
 
         async def one(partition: TopicPartition) -> Lane[U]:
             async with gate:
-                return await self.load_lane(partition, generation)
+                return await self.load_lane(partition, generation, known)
 
         return list(await asyncio.gather(*(one(partition) for partition in partitions)))
 
-    async def load_lane(self, partition: TopicPartition, generation: int, *, skip: Collection[str] = ()) -> Lane[U]:
-        """One partition's units (except those to `skip`), each from its newest snapshot.
+    async def load_lane(self, partition: TopicPartition, generation: int, known: Collection[str], *, skip: Collection[str] = ()) -> Lane[U]:
+        """One partition's units (except those to `skip`), each from its newest snapshot; `known` are the names that have any.
 
         The lane stands where its foremost unit stands; the others, and new ones, follow in replays. Without any state all begin at 0.
         """
@@ -49,12 +49,12 @@ class LaneLoader(Generic[U, B]):
         for name in self.work.unit_ids(partition):
             if name in skip:
                 continue
-            snapshot = await self._choose_snapshot(name)
+            snapshot = await self._choose_snapshot(name) if name in known else None
             if snapshot is not None:
                 units[name] = self._restore(partition, name, snapshot)
                 lane.saved[name] = snapshot.offset
                 continue
-            snapshot = await self._choose_snapshot(replay_name(name))
+            snapshot = await self._choose_snapshot(replay_name(name)) if replay_name(name) in known else None
             if snapshot is not None:
                 lane.saved[replay_name(name)] = snapshot.offset
                 silent[name] = self._restore(partition, name, snapshot)

@@ -265,9 +265,11 @@ class Stage(LaneLoader[U, B], Generic[U, B]):
     async def refresh(self) -> Mapping[TopicPartition, int]:
         """Take over the work's changed set of units (hot reload); the partitions that are wanted now and were not, and where from."""
         woken: dict[TopicPartition, int] = {}
+        known = (await self.store.newest()).keys()
         for lane in list(self.lanes.values()):
             was_idle = lane.idle
-            fresh = await self.load_lane(lane.partition, lane.generation, skip=lane.units.keys() | {r.unit.unit_id for r in lane.replays})
+            held = lane.units.keys() | {replay.unit.unit_id for replay in lane.replays}
+            fresh = await self.load_lane(lane.partition, lane.generation, known, skip=held)
             async with self.turn:
                 if not self.owns(lane):
                     continue

@@ -12,8 +12,6 @@ import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.unit.streams.world import Fact, expected, history, message, published, write_schemas
-
 from bus.events.catalogue import Catalogue
 from bus.events.codec import Codec
 from bus.indicators.loader import load_indicators
@@ -21,6 +19,7 @@ from bus.kafka.admin import apply
 from bus.kafka.client import KafkaLogReader, KafkaPublisher
 from bus.kafka.topics import declared_topics
 from bus.settings import ROOT, KafkaSettings, Settings, StreamsSettings
+from tests.unit.streams.world import Fact, expected, history, message, published, write_schemas
 
 
 class WorkerProcess:
@@ -37,7 +36,7 @@ class WorkerProcess:
     def said(self, event: str) -> int:
         return self.log.read_text(errors="replace").count(event)
 
-    async def wait_for(self, event: str, seconds: float = 40.0, times: int = 1) -> None:
+    async def wait_for(self, event: str, seconds: float = 80.0, times: int = 1) -> None:
         deadline = time.monotonic() + seconds
         while self.said(event) < times:
             assert self.process.poll() is None, f"{self.name} ended with {self.process.returncode}:\n{self.log.read_text()[-3000:]}"
@@ -117,7 +116,7 @@ class Site:
             await self.publisher.send([message(self.codec, fact, self.settings.kafka.event_partitions) for fact in facts[start : start + step]])
             await asyncio.sleep(seconds * step / events)
 
-    async def exact(self, indicators: Sequence[str] = ("test.total", "test.count"), seconds: float = 45.0) -> None:
+    async def exact(self, indicators: Sequence[str] = ("test.total", "test.count"), seconds: float = 90.0) -> None:
         """Wait for exactly the right values of all cells."""
         wanted = expected(self.facts)
         deadline = time.monotonic() + seconds

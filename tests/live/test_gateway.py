@@ -82,8 +82,8 @@ async def test_kafka_goes_away_and_comes_back(kafka_node: KafkaNode, settings_of
             await asyncio.to_thread(kafka_node.restart)
             async with KafkaPublisher(kafka) as publisher:
                 await publisher.send([value(name, "2", revision=2)])
+            await until_ready(http, 60)
             await eventually(lambda: [cell["value"] for cell in client.cells.values()] == ["2"], 60)
-            await until_ready(http, 30)
 
 
 async def eventually(condition: Callable[[], object], seconds: float = 20) -> None:

@@ -23,7 +23,7 @@ async def test_what_was_published_before_and_after_the_start_is_exact(site):
     worker = site.worker("a")
     await site.exact()
     await site.publish(3_000)
-    await site.exact(seconds=15)
+    await site.exact(seconds=30)
     assert worker.stop() == 0
 
 
@@ -64,7 +64,7 @@ async def test_a_new_indicator_is_folded_from_the_beginning_without_a_restart(si
     write_indicator(site.schemas, "test.large", '{ kind = "count" }', where="amount >= 50")
     await site.publish(3_000, seconds=1)
     await worker.wait_for("indicators_reloaded")
-    for _ in range(100):
+    for _ in range(300):
         large = await published(site.reader, site.codec, "test.large")
         if large == expected(site.facts, least=50)["test.count"]:
             break
