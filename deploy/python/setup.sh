@@ -75,7 +75,7 @@ case "$(uname -s) $(uname -m)" in Linux\ aarch64 | Linux\ arm64) wheels="--prefe
 say "Installing $total packages from requirements.lock (log: $log)"
 rm -f "$VENV/.simpul" "$VENV/.failed"
 # shellcheck disable=SC2086
-{ "$VENV/bin/python" -m pip install --disable-pip-version-check --no-input --progress-bar off --require-hashes $wheels -r requirements.lock 2>&1 || touch "$VENV/.failed"; } |
+{ "$VENV/bin/python" -m pip install --disable-pip-version-check --no-input --progress-bar off --no-compile --require-hashes $wheels -r requirements.lock 2>&1 || touch "$VENV/.failed"; } |
     tee "$log" | awk -v total="$total" '
         /^(Collecting|Requirement already satisfied)/ { seen++; if (seen % 10 == 0) { printf "  %d of about %d\n", seen, total; fflush() } }
         /^Installing collected/ { print "  unpacking"; fflush() }
