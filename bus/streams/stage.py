@@ -17,8 +17,9 @@ from bus import metrics
 from bus.clock import Clock
 from bus.errors import BusError, FatalError, OffsetGap
 from bus.kafka.ports import LogReader, Message, Publisher, Record, SnapshotStore, TopicPartition
-from bus.streams.lane import Lane, Replay
+from bus.streams.lane import Lane
 from bus.streams.loading import PARALLEL, LaneLoader
+from bus.streams.refresh import refresh
 from bus.streams.replay import catch_up
 from bus.streams.work import B, Prepared, U, Work
 
@@ -87,7 +88,7 @@ class Stage(LaneLoader[U, B], Generic[U, B]):
                 return {}
             self.lanes = {lane.partition: lane for lane in loaded}
             for lane in loaded:
-                await self._introduce(lane)
+                await self.introduce(lane)
         return {lane.partition: lane.position for lane in loaded if not lane.idle and self.owns(lane)}
 
     async def revoke(self, partitions: Collection[TopicPartition]) -> None:
@@ -200,7 +201,7 @@ class Stage(LaneLoader[U, B], Generic[U, B]):
             raise self._break(error) from error
         self.work.sent(messages, offsets)
 
-    async def _introduce(self, lane: Lane[U]) -> None:
+    async def introduce(self, lane: Lane[U]) -> None:
         """Let the next stage know that a new unit covers this partition, with nothing in it yet."""
         messages: list[Message] = []
         for name, unit in lane.units.items():
@@ -264,35 +265,8 @@ class Stage(LaneLoader[U, B], Generic[U, B]):
 
     async def refresh(self) -> Mapping[TopicPartition, int]:
         """Take over the work's changed set of units (hot reload); the partitions that are wanted now and were not, and where from."""
-        woken: dict[TopicPartition, int] = {}
-        known = (await self.store.newest()).keys()
-        for lane in list(self.lanes.values()):
-            was_idle = lane.idle
-            held = lane.units.keys() | {replay.unit.unit_id for replay in lane.replays}
-            fresh = await self.load_lane(lane.partition, lane.generation, known, skip=held)
-            async with self.turn:
-                if not self.owns(lane):
-                    continue
-                self._retire(lane)
-                if was_idle:
-                    lane.units, lane.replays, lane.position = fresh.units, fresh.replays, fresh.position
-                    lane.acknowledged, lane.saved = fresh.acknowledged, fresh.saved
-                    await self._introduce(lane)
-                    if not lane.idle:
-                        woken[lane.partition] = lane.position
-                else:
-                    lane.replays += [Replay(unit, announced=name in fresh.saved) for name, unit in fresh.units.items()]
-                    lane.replays += fresh.replays
-                    lane.saved.update(fresh.saved)
-        return woken
-
-    def _retire(self, lane: Lane[U]) -> None:
-        """Forget units that are no longer wanted, except those whose successor has not joined yet: they go on meanwhile."""
-        wanted = set(self.work.unit_ids(lane.partition))
-        lane.replays = [replay for replay in lane.replays if replay.unit.unit_id in wanted]
-        for name in [name for name in lane.units if name not in wanted]:
-            if not any(self.work.replaces(new, name) and new not in lane.units for new in wanted):
-                del lane.units[name]
+        self._check()
+        return await refresh(self)
 
     async def repeat(self, partition: int) -> None:
         """Say all again that goes to one partition of the next stage (asked by a merge without a snapshot, R5)."""
