@@ -90,25 +90,29 @@ class Hub:
         yield "status", b"retry: 1000\n" + _message("status", self.status)
         for part in parts:
             yield kind, part
+        now = asyncio.get_running_loop().time
+        sent = now()
         while not self.closing:
             signal = self._signal
             if self.status_number != status:
                 status = self.status_number
                 yield "status", _message("status", self.status)
+                sent = now()
             elif state.change != change:
                 body = self._changes(wish, change, state.change) if state.generation == generation else None
                 parts = self._snapshot(wish) if body is None else iter(())
                 change, generation = state.change, state.generation
-                if body:
-                    yield "change", body
-                for part in parts:
-                    yield "snapshot", part
+                for kind, part in [("change", body)] if body else (("snapshot", part) for part in parts):
+                    yield kind, part
+                    sent = now()
             else:
+                # Counted from what was sent last: being woken for nothing must not put it off.
                 try:
-                    async with asyncio.timeout(self.limits.heartbeat):
+                    async with asyncio.timeout_at(sent + self.limits.heartbeat):
                         await signal.wait()
                 except TimeoutError:
                     yield "heartbeat", b": hidup\n\n"
+                    sent = now()
 
     def _snapshot(self, wish: Wish) -> Iterator[bytes]:
         # The id is that of the beginning: what changes while a slow client reads is sent again afterwards.

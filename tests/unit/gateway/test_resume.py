@@ -128,6 +128,7 @@ def test_after_resuming_the_client_knows_what_the_gateway_knows(
     assert world.client.cells == known
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 2**62), min_size=1, max_size=6))
 def test_a_token_names_the_positions_it_was_made_of(positions: list[int]) -> None:
     indicators = [Indicator(f"a.{number}", position=position, born_ms=7) for number, position in enumerate(positions)]
@@ -187,3 +188,41 @@ async def test_status_messages_come_when_something_changed() -> None:
     assert (await anext(messages))[0] == "heartbeat"
     hub.say(health, "d2")
     assert (await anext(messages))[0] == "status"
+
+
+async def test_heartbeats_come_however_often_the_client_is_woken_for_nothing() -> None:
+    hub = Hub(State(DECODE), Limits(heartbeat=0.05))
+    messages = hub.messages(Wish())
+    assert [(await anext(messages))[0] for _ in range(2)] == ["status", "snapshot"]
+
+    async def wake() -> None:
+        while True:
+            hub.wake()
+            await asyncio.sleep(0.005)
+
+    waking = asyncio.create_task(wake())
+    async with asyncio.timeout(2):
+        assert (await anext(messages))[0] == "heartbeat"
+    waking.cancel()
+
+
+async def test_only_the_last_part_of_a_snapshot_moves_the_token() -> None:
+    world = World(Wish(), Limits())
+    await world.log.send([value("dlh.x", str(number), dimensions={"station": f"S{number}"}) for number in range(1001)])
+    await world.follow()
+    messages = world.hub.messages(Wish())
+    bodies = [(await anext(messages))[1].decode() for _ in range(4)]
+    assert ["\nid: " in body for body in bodies] == [False, False, False, True]
+    assert ['"complete":true' in body for body in bodies] == [False, False, False, True]
+
+
+async def test_a_client_that_missed_too_much_gets_a_snapshot() -> None:
+    world = World(Wish(), Limits(queue_cells=2))
+    await world.follow()
+    messages = world.hub.messages(Wish())
+    assert [(await anext(messages))[0] for _ in range(2)] == ["status", "snapshot"]
+    for expected, count in (("change", 2), ("snapshot", 3)):
+        for number in range(count):
+            await world.update("dlh.x", f"S{number}", 1, 2)
+        await world.follow()
+        assert (await anext(messages))[0] == expected

@@ -108,3 +108,10 @@ def test_cells_are_sorted_by_window_and_dimensions_with_missing_values_last(log:
 def test_positions_move_over_what_compaction_took_away(log: Log) -> None:
     log.state.apply("indicators.dlh.x", (), upto=17)
     assert log.state.indicators["dlh.x"].position == 17
+
+
+def test_a_log_is_recognised_by_the_time_of_its_first_record(log: Log) -> None:
+    log.write(value("dlh.x", "1"), value("dlh.x", "2", revision=2))
+    assert log.state.indicators["dlh.x"].born_ms == 1
+    log.state.reset()
+    assert (log.state.indicators["dlh.x"].born_ms, log.state.indicators["dlh.x"].position, log.state.generation) == (0, 0, 1)
