@@ -63,8 +63,15 @@ function table(evidence) {
   return el("table", {}, el("thead", {}, head), el("tbody", {}, ...rows));
 }
 
+/** The cell as `bus verify` takes it: the local begin of its window and its dimension values, quoted where a shell needs it. */
+function cellName(cell) {
+  const [day, time] = [cell.window_start.slice(0, 10), cell.window_start.slice(11, 16)];
+  const name = [time === "00:00" ? day : `${day}T${time}`, ...Object.values(cell.dimensions).map((value) => value ?? "(null)")].join("/");
+  return /^[\w/:.-]+$/.test(name) ? name : `'${name.replaceAll("'", "'\\''")}'`;
+}
+
 function command(cell) {
-  const text = `bus verify ${cell.indicator} '${cell.key.replaceAll("'", "'\\''")}'`;
+  const text = `bus verify ${cell.indicator} ${cellName(cell)}`;
   const copy = el("button", { type: "button", class: "plain", onclick: async () => {
     await navigator.clipboard.writeText(text);
     copy.textContent = t("copied");
