@@ -9,39 +9,26 @@ badly on purpose: it fetches from wrong positions, hands over batches after revo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from enum import StrEnum
 
-from bus.errors import BusError, TransientError
+from bus.errors import BusError
 from bus.events.catalogue import Catalogue
 from bus.indicators.indicator import Indicator
-from bus.kafka.ports import Message, Record, SnapshotStore, TopicPartition
+from bus.kafka.ports import Record, SnapshotStore, TopicPartition
 from bus.kafka.snapshots import KafkaSnapshotStore
 from bus.kafka.topics import PARTIALS, declared_topics
 from bus.settings import Settings
 from bus.streams.stage import Seek
 from bus.streams.worker import Worker
+from bus.testing.gate import Fault, Gate, GatedPublisher, Killed, Lifeline
 from bus.testing.memory import MemoryLog
+
+__all__ = ["Cluster", "Fault", "GatedPublisher", "Killed", "Process", "StepClock", "plain_worker"]
 
 #: Rounds without an end after which the pipeline is taken to run in circles.
 _MAX_ROUNDS = 200
-
-
-class Fault(StrEnum):
-    """What happens to a process at one of its effects."""
-
-    #: kill -9 before the effect.
-    CRASH = "crash"
-    #: SIGSTOP before the effect; the rest of what it was doing is done when it is continued.
-    STOP = "stop"
-    #: This send fails for good, while those after it in the same call succeed.
-    FAIL = "fail"
-
-
-class Killed(BaseException):
-    """The process is gone. Not an `Exception`: no handler of the bus may outlive a kill."""
 
 
 class StepClock:
@@ -63,41 +50,16 @@ MakeWorker = Callable[["Cluster", "GatedPublisher"], Worker]
 MakeStore = Callable[["GatedPublisher", MemoryLog], SnapshotStore]
 
 
-class GatedPublisher:
-    """A process's way to the log. Each message is one effect."""
-
-    def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
-        self.process: Process | None = None
-
-    async def send(self, messages: Sequence[Message]) -> Sequence[int]:
-        offsets: list[int] = []
-        failed = False
-        for message in messages:
-            if await self._cluster.pass_gate(self.process, message) is Fault.FAIL:
-                failed = True
-                continue
-            offsets.append(self._cluster.log.append(message))
-            await asyncio.sleep(0)
-        if failed:
-            raise TransientError("the harness let a send fail")
-        return offsets
-
-
 @dataclass(eq=False)
-class Process:
+class Process(Lifeline):
     """One worker process with what its consumer knows."""
 
     worker: Worker
     generation: int
     fetch: dict[TopicPartition, int] = field(default_factory=dict)
-    alive: bool = True
-    stopped: asyncio.Event = field(default_factory=asyncio.Event)
-    continued: asyncio.Event = field(default_factory=asyncio.Event)
-    doing: asyncio.Task[None] | None = None
 
 
-class Cluster:
+class Cluster(Gate):
     """A log, the worker that owns everything at the moment, and the stopped ones from before."""
 
     def __init__(
@@ -115,18 +77,14 @@ class Cluster:
         self.indicators = dict(indicators)
         environ = {"BUS_KAFKA__EVENT_PARTITIONS": str(partitions), "BUS_KAFKA__PARTIALS_PARTITIONS": "2"}
         self.settings = Settings.from_env(environ)
-        self.log = MemoryLog()
+        super().__init__(MemoryLog(), plan)
         self.event_types = tuple(event_types)
         self.declare()
-        self.plan = dict(plan or {})
-        self.effects = 0
-        #: What each effect wrote to: read by tests that want to hit a certain kind.
-        self.written: list[str] = []
         self.generation = 0
         self.active: Process | None = None
         self.zombies: list[Process] = []
         self._make_worker = make_worker or plain_worker
-        self.make_store: MakeStore = make_store or KafkaSnapshotStore
+        self.make_store = make_store or plain_store
 
     def declare(self) -> None:
         """Make the topics that are missing (also those of indicators added later)."""
@@ -143,24 +101,6 @@ class Cluster:
     @property
     def partials(self) -> tuple[TopicPartition, ...]:
         return tuple(TopicPartition(PARTIALS, number) for number in range(self.settings.kafka.partials_partitions))
-
-    # effects
-
-    async def pass_gate(self, process: Process | None, message: Message) -> Fault | None:
-        """Called before each write; carries out what the plan has for this effect."""
-        number = self.effects
-        self.effects += 1
-        self.written.append(message.topic)
-        if process is not None and not process.alive:
-            raise Killed
-        fault = self.plan.get(number)
-        if fault is Fault.CRASH:
-            raise Killed
-        if fault is Fault.STOP and process is not None:
-            process.stopped.set()
-            await process.continued.wait()
-            return None
-        return fault
 
     # processes
 
@@ -328,6 +268,11 @@ class Cluster:
         """SIGCONT to every stopped process."""
         for zombie in list(self.zombies):
             await self.proceed(zombie)
+
+
+def plain_store(publisher: GatedPublisher, log: MemoryLog) -> SnapshotStore:
+    """The snapshot store as it is."""
+    return KafkaSnapshotStore(publisher, log)
 
 
 def plain_worker(cluster: Cluster, publisher: GatedPublisher) -> Worker:

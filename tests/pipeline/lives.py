@@ -145,7 +145,7 @@ def older(indicator: Indicator) -> Indicator:
 
 async def rows(cluster: Cluster) -> Rows:
     """What any reader of the output topics is left with."""
-    return {name: [_numbers(output) for output in await read_values(cluster.log, CODEC, name) if output.n] for name in sorted(INDICATORS)}
+    return {name: [_numbers(output) for output in await read_values(cluster.log, CODEC, name) if output.n] for name in sorted(cluster.indicators)}
 
 
 def _numbers(output: Output) -> tuple[object, ...]:
