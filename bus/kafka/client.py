@@ -33,9 +33,10 @@ _CLOSE_SECONDS = 5.0
 class KafkaPublisher:
     """A `Publisher` over Kafka; an async context manager.
 
-    A partition's next batch is handed over only after the one before it was acknowledged, so what a call leaves in the log when it fails
-    is a beginning of its messages, in order, of which a resent batch may be there twice in a row. On real Kafka the producer is idempotent;
-    the embedded broker knows none. A broker that goes away is waited for, `retry_seconds` in all, then `TransientError` is raised.
+    A partition's next batch is handed over only after the one before it was acknowledged, a batch is written as a whole or not at all, and
+    one whose outcome is unknown is sent again as it was: that is the port's promise for a call that fails, and it needs no idempotence. On
+    real Kafka the producer is idempotent all the same, which spares most repetitions, but not those of a producer that was replaced; the
+    embedded broker knows none. A broker that goes away is waited for, `retry_seconds` in all, then `TransientError` is raised.
     Calls may overlap; the order between overlapping calls is not defined.
     """
 
@@ -66,7 +67,7 @@ class KafkaPublisher:
         """Write all and wait for all acknowledgements; the offsets, in the order given.
 
         Raises `FatalError` for a topic or partition that does not exist and for a record above `MAX_RECORD_BYTES`, before anything is
-        written; `TransientError` when the broker stays away, in which case any of the messages may or may not be in the log.
+        written; `TransientError` when the broker stays away, in which case a beginning of each partition's messages may be in the log.
         """
         lanes: dict[TopicPartition, list[int]] = {}
         for index, message in enumerate(messages):

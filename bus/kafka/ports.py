@@ -48,8 +48,12 @@ class Publisher(Protocol):
     """Writes to the log.
 
     Guarantee: the messages of one call reach each partition in the order given. When a call returns, all of them are durable. When it
-    raises (`TransientError` or `FatalError`, after its own retries), any of them may or may not be in the log, and the caller must send
-    nothing that has to come after them.
+    raises (`TransientError` or `FatalError`, after its own retries), what it wrote is, in each partition by itself, a beginning of what it
+    was given for it: nothing that comes after the first missing message, though one partition may have all and another none. Any beginning
+    of them may be there more than once, and may still arrive after the call has raised (a write whose acknowledgement was lost).
+
+    So a caller that now sends the same messages again, in the same order and before anything that has to come after them, leaves no hole;
+    readers drop what they know by its sequence (DESIGN R6) or its offset (R4). Nothing of this holds between calls that overlap.
     """
 
     async def send(self, messages: Sequence[Message]) -> Sequence[int]:

@@ -72,7 +72,10 @@ class MemoryLog:
     # what the adversary does
 
     def fail_next(self, error: Exception | None = None, *, written: Collection[int] = ()) -> None:
-        """Let the next `send` write only the messages with these indexes and then raise (a `TransientError` unless given). May be repeated."""
+        """Let the next `send` write only the messages with these indexes and then raise (a `TransientError` unless given). May be repeated.
+
+        As the port promises, of each partition only a beginning is written: nothing after the first index that is not among `written`.
+        """
         self._failures.append(_Failure(error or TransientError("the double was told to fail this send"), frozenset(written)))
 
     def compact(self, topic: str, *, tombstones: bool = True) -> None:
@@ -115,8 +118,11 @@ class MemoryLog:
         await asyncio.sleep(0)
         failure = self._failures.pop(0) if self._failures else None
         offsets = []
+        broken: set[tuple[str, int]] = set()
         for index, message in enumerate(messages):
-            if failure is not None and index not in failure.written:
+            place = (message.topic, message.partition)
+            if failure is not None and (place in broken or index not in failure.written):
+                broken.add(place)
                 continue
             if self.on_effect is not None:
                 self.on_effect(message)

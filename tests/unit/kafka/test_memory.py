@@ -29,16 +29,17 @@ async def test_the_hook_sees_each_message_before_it_is_written_and_may_stop_ther
     assert [record.value for record in log.records("a")] == [b"0", b"1"]
 
 
-async def test_a_send_told_to_fail_writes_what_it_was_told_and_the_next_one_succeeds() -> None:
-    log = MemoryLog({"a": 1})
-    log.fail_next(written=[2])
+async def test_a_send_told_to_fail_writes_a_beginning_in_each_partition_and_the_next_one_succeeds() -> None:
+    log = MemoryLog({"a": 2})
+    log.fail_next(written=[0, 2, 3, 5])
     log.fail_next(FatalError("gone"))
     with pytest.raises(TransientError):
-        await log.send(messages(4))
+        await log.send([Message("a", index % 2, None, b"%d" % index) for index in range(6)])
     with pytest.raises(FatalError, match="gone"):
         await log.send(messages(1))
-    assert list(await log.send(messages(1))) == [1]
-    assert [record.value for record in log.records("a")] == [b"2", b"0"]
+    assert list(await log.send(messages(1))) == [2]
+    assert [record.value for record in log.records("a")] == [b"0", b"2", b"0"]
+    assert log.records("a", 1) == ()
 
 
 async def test_compaction_keeps_the_last_of_each_key_and_the_newest_record() -> None:
