@@ -32,6 +32,9 @@ class StreamsApp(faust.App):
     def _new_transport(self) -> Any:
         return BatchTransport(self.conf.broker_consumer, self)
 
+    def _create_directories(self) -> None:
+        """None: tables are in memory, and Faust's folder would lie wherever the command was called."""
+
     def _crash(self, reason: BaseException) -> None:
         """Whatever crashes inside Faust ends the process, instead of being restarted halfway."""
         if not self.should_stop and not isinstance(reason, asyncio.CancelledError):
