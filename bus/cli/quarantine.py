@@ -12,10 +12,11 @@ from bus.cli.context import AsJson, Context, Overlay, context, err, out, print_j
 from bus.clock import SystemClock
 from bus.errors import ConfigurationError, Problem
 from bus.ingest.manifest import Agency
-from bus.ingest.quarantine import OPEN, Entry, Place
+from bus.ingest.quarantine import OPEN, Entry, Place, parse_place
 from bus.ingest.seal import private_key_path, sealer_for
+from bus.kafka.places import LogPlace
 from bus.ops.installation import Installation
-from bus.ops.quarantine import Replayed, Shown, list_quarantine, replay, show
+from bus.ops.quarantine import Replayed, Shown, list_quarantine, replay, show, show_original
 from bus.ops.wiring import connect
 
 quarantine = typer.Typer(help="Records and files that were refused, with the reason; their content is sealed.", no_args_is_help=True)
@@ -24,7 +25,10 @@ Key = Annotated[
     Path | None,
     typer.Option("--key", metavar="FILE", help="The agency's private key (default: the one made on this machine, in BUS_DATA_DIR/keys)."),
 ]
-Places = Annotated[list[str] | None, typer.Argument(metavar="[PLACE]...", help="As `list` shows it: source|delivery|line.")]
+Places = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[PLACE]...", help="As `list` shows it."),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -66,6 +70,8 @@ def list_entries(
 def show_entry(agency: str, place: str, key: Key = None, overlay: Overlay = None) -> None:
     """Open one sealed record with the agency's private key. What it prints may be personal data.
 
+    A record that a fold left out (its place begins with `fold|`) is read from the log again and needs no key.
+
     Example: bus quarantine show dlh 'dlh/ispu|2|70' --key dlh.private
     """
     here = context(overlay)
@@ -79,6 +85,8 @@ def show_entry(agency: str, place: str, key: Key = None, overlay: Overlay = None
 @quarantine.command("replay")
 def replay_entries(agency: str, places: Places = None, key: Key = None, overlay: Overlay = None, as_json: AsJson = False) -> None:
     """Try open records again with today's mapping (all of the agency, or those named); exit 1 when any is still refused.
+
+    Of a record that a fold left out it says what to mend; it is closed once higher versions of the indicators take it.
 
     Example, after the mapping was mended: bus quarantine replay dlh
     """
@@ -94,6 +102,7 @@ def replay_entries(agency: str, places: Places = None, key: Key = None, overlay:
                     "events": each.events,
                     "refused": each.refused,
                     "problem": each.problem_en,
+                    "outcome": each.outcome,
                 }
                 for each in results
             ]
@@ -133,16 +142,19 @@ def new_key(
     out.print(f"{keys / agency}.private (keep it secret) and {keys / agency}.public", soft_wrap=True)
 
 
-def _place(text: str) -> Place:
+def _place(text: str) -> Place | LogPlace:
     try:
-        return Place.parse(text)
+        return parse_place(text)
     except ValueError:
-        raise ConfigurationError([Problem(text, "is no place; expected source|delivery|line as `bus quarantine list` shows it")]) from None
+        what = "is no place; expected source|delivery|line or fold|topic/partition/offset|indicator as `bus quarantine list` shows it"
+        raise ConfigurationError([Problem(text, what)]) from None
 
 
 def _sentence(result: Replayed) -> str:
     if not result.resolved:
         return f"{result.place.key}: still refused: {result.problem_en}"
+    if result.outcome:
+        return f"{result.place.key}: {result.outcome}"
     more = f", {result.refused} of its records refused" if result.refused else ""
     return f"{result.place.key}: {result.events} events published{more}"
 
@@ -167,13 +179,16 @@ async def _list(here: Context, agency: str | None, *, state: str | None) -> dict
         return {name: list(await list_quarantine(log.reader, name, state=state)) for name in names}
 
 
-async def _show(here: Context, agency: str, place: Place, key: Path | None) -> Shown:
-    _agency(Installation.load(here.settings), agency)
+async def _show(here: Context, agency: str, place: Place | LogPlace, key: Path | None) -> Shown:
+    installation = Installation.load(here.settings)
+    _agency(installation, agency)
     async with connect(here.settings) as log:
+        if isinstance(place, LogPlace):
+            return await show_original(log.reader, installation.codec, agency, place)
         return await show(log.reader, agency, place, private_key=_private(here, agency, key))
 
 
-async def _replay(here: Context, agency: str, places: list[Place] | None, key: Path | None) -> list[Replayed]:
+async def _replay(here: Context, agency: str, places: list[Place | LogPlace] | None, key: Path | None) -> list[Replayed]:
     installation = Installation.load(here.settings)
     chosen = _agency(installation, agency)
     async with connect(here.settings) as log:
@@ -185,7 +200,8 @@ async def _replay(here: Context, agency: str, places: list[Place] | None, key: P
             codec=installation.codec,
             clock=SystemClock(),
             keys=here.settings.data_dir / "keys",
-            private_key=_private(here, agency, key),
+            private_key=key or private_key_path(here.settings.data_dir / "keys", agency),
+            indicators=installation.indicators,
             places=places,
         )
         return list(found)

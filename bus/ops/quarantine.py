@@ -7,13 +7,14 @@ before it was marked, two operators at once) changes nothing, and it never cover
 from __future__ import annotations
 
 import io
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bus.clock import Clock
 from bus.errors import ConfigurationError, Problem, RecordError
 from bus.events.codec import Codec
+from bus.indicators.indicator import Indicator
 from bus.ingest.csvfile import CsvFile, parse_record
 from bus.ingest.deliver import SourceContext
 from bus.ingest.delivery import Derived, Encoded, Stamp
@@ -25,7 +26,9 @@ from bus.ingest.quarantine import OPEN, Entry, Place, Quarantine, RawText
 from bus.ingest.rows import Rows
 from bus.ingest.seal import Opener, opener_for, sealer_for
 from bus.ingest.source import FileRefused, Reason
+from bus.kafka.places import LogPlace
 from bus.kafka.ports import LogReader, Publisher, SnapshotStore
+from bus.ops.left_out import original, why_left_out
 
 _BATCH = 500
 
@@ -40,13 +43,17 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What became of one entry. `refused` counts a file's records that went into quarantine themselves; `problem` says why it stays open."""
+    """What became of one entry. `refused` counts a file's records that went into quarantine themselves; `problem` says why it stays open.
 
-    place: Place
+    `outcome` is of a record in the log: how it is counted now.
+    """
+
+    place: Place | LogPlace
     events: int = 0
     refused: int = 0
     problem: str = ""
     problem_en: str = ""
+    outcome: str = ""
 
     @property
     def resolved(self) -> bool:
@@ -71,6 +78,15 @@ async def show(reader: LogReader, agency: str, place: Place, *, private_key: Pat
     return Shown(entry, RawText.decode(content).raw.encode() if place.line else content)
 
 
+async def show_original(reader: LogReader, codec: Codec, agency: str, place: LogPlace) -> Shown:
+    """One entry of a record in the log, with the record. Raises `ConfigurationError` for a place that is not there, `RecordError` when the
+    log no longer holds the record."""
+    quarantine = Quarantine(reader, agency)
+    await quarantine.refresh()
+    entry = _wanted(quarantine, [place])[0]
+    return Shown(entry, await original(reader, codec, place))
+
+
 async def replay(
     agency: Agency,
     *,
@@ -81,29 +97,53 @@ async def replay(
     clock: Clock,
     keys: Path,
     private_key: Path,
-    places: Collection[Place] | None = None,
+    indicators: Mapping[str, Indicator],
+    places: Collection[Place | LogPlace] | None = None,
 ) -> Sequence[Replayed]:
     """Try the open entries (all, or those at `places`) again with today's mapping: what is accepted is published, then marked resolved.
 
-    `keys` is the folder with the agency's public key. Raises `ConfigurationError` for a wrong key or place, `TransientError` when the log
+    Records that lie in the log are only looked at: see `bus.ops.left_out`. `keys` is the folder with the agency's public key; the private
+    one is needed only where something is sealed. Raises `ConfigurationError` for a wrong key or place, `TransientError` when the log
     does not answer; what was done until then stays done.
     """
-    opener = opener_for(private_key)
     quarantine = Quarantine(reader, agency.id)
     await quarantine.refresh()
     entries = quarantine.entries() if places is None else [entry for entry in _wanted(quarantine, places) if entry.state == OPEN]
-    sealer = sealer_for(keys, agency.id)
-    results = []
-    for entry in entries:
-        _, _, source_id = entry.place.source.partition("/")
+    sealed = [(entry, entry.place) for entry in entries if isinstance(entry.place, Place)]
+    opener = opener_for(private_key) if sealed else None
+    results = [
+        await _look_again(entry, entry.place, agency.id, publisher, reader, codec, indicators, clock)
+        for entry in entries
+        if isinstance(entry.place, LogPlace)
+    ]
+    for entry, place in sealed:
+        assert opener is not None
+        _, _, source_id = place.source.partition("/")
         if source_id not in agency.manifest.sources:
             results.append(
-                Replayed(entry.place, problem=f"sumber {source_id} tidak ada lagi", problem_en=f"there is no source {source_id} any more")
+                Replayed(place, problem=f"sumber {source_id} tidak ada lagi", problem_en=f"there is no source {source_id} any more")
             )
             continue
+        sealer = sealer_for(keys, agency.id)
         context = SourceContext(agency, source_id, agency.meaning(source_id), codec, publisher, snapshots, sealer, clock)
-        results.append(await _Replay(context, EventPublisher(agency.id, publisher, reader), quarantine, opener).run(entry))
+        results.append(await _Replay(context, EventPublisher(agency.id, publisher, reader), quarantine, opener).run(entry, place))
     return results
+
+
+async def _look_again(
+    entry: Entry, place: LogPlace, agency: str, publisher: Publisher, reader: LogReader, codec: Codec,
+    indicators: Mapping[str, Indicator], clock: Clock,
+) -> Replayed:  # fmt: skip
+    try:
+        reason = await why_left_out(reader, codec, indicators, entry, place)
+    except RecordError as error:
+        reason = str(error)
+    if reason:
+        return Replayed(place, problem=f"{place.where} belum dapat dihitung: {reason}", problem_en=reason)
+    higher = ", ".join(f"{name} version {indicators[name].version}" for name in sorted(entry.definitions) if name in indicators)
+    outcome = f"computed by {higher}" if higher else "no indicator asks for it any more"
+    await publisher.send(entry.resolved(agency, at=clock.now().isoformat(), outcome=outcome))
+    return Replayed(place, outcome=outcome)
 
 
 class _Replay:
@@ -115,35 +155,35 @@ class _Replay:
         self._quarantine = quarantine
         self._opener = opener
 
-    async def run(self, entry: Entry) -> Replayed:
+    async def run(self, entry: Entry, place: Place) -> Replayed:
         try:
             content = self._quarantine.content(entry, self._opener)
         except RecordError as error:
-            return Replayed(entry.place, problem=str(error), problem_en=str(error))
+            return Replayed(place, problem=str(error), problem_en=str(error))
         try:
-            result = await (self._record(entry, content) if entry.place.line else self._file(entry, content))
+            result = await (self._record(entry, place, content) if place.line else self._file(entry, place, content))
         except FileRefused as refused:
-            return _still_refused(entry, refused.reason)
+            return _still_refused(entry, place, refused.reason)
         if result.resolved:
             outcome = f"replayed: {result.events} events, {result.refused} records refused"
             closing = entry.resolved(self._context.agency.id, at=self._context.clock.now().isoformat(), outcome=outcome)
             await self._context.publisher.send(closing)
         return result
 
-    async def _record(self, entry: Entry, content: bytes) -> Replayed:
+    async def _record(self, entry: Entry, place: Place, content: bytes) -> Replayed:
         sealed = RawText.decode(content)
-        record = parse_record(sealed.raw, sealed.header, sealed.delimiter, self._context.spec, line=entry.place.line)
-        derived = self._context.derivation(self._stamp(entry.place), Rows()).record(record)
+        record = parse_record(sealed.raw, sealed.header, sealed.delimiter, self._context.spec, line=place.line)
+        derived = self._context.derivation(self._stamp(place), Rows()).record(record)
         if derived.reason is not None:
-            return _still_refused(entry, derived.reason)
+            return _still_refused(entry, place, derived.reason)
         await self._events.publish(derived.events)
-        return Replayed(entry.place, events=len(derived.events))
+        return Replayed(place, events=len(derived.events))
 
-    async def _file(self, entry: Entry, content: bytes) -> Replayed:
+    async def _file(self, entry: Entry, place: Place, content: bytes) -> Replayed:
         if not content.strip() or b"\0" in content:
-            return _still_refused(entry, Reason(entry.reason.get("rule", ""), allowed=entry.reason.get("allowed", "")))
+            return _still_refused(entry, place, Reason(entry.reason.get("rule", ""), allowed=entry.reason.get("allowed", "")))
         file = CsvFile(io.BytesIO(content), self._context.spec, self._context.spec.encoding or encoding_of(content))
-        derivation = self._context.derivation(self._stamp(entry.place), Rows())
+        derivation = self._context.derivation(self._stamp(place), Rows())
         events: list[Encoded] = []
         refused: list[Derived] = []
         published = 0
@@ -159,20 +199,20 @@ class _Replay:
         await self._events.publish(events)
         for derived in refused:
             await self._context.publisher.send(
-                self._context.refusal(entry.place.delivery, derived, file=entry.file, header=tuple(file.header), delimiter=file.delimiter)
+                self._context.refusal(place.delivery, derived, file=entry.file, header=tuple(file.header), delimiter=file.delimiter)
             )
-        return Replayed(entry.place, events=published + len(events), refused=len(refused))
+        return Replayed(place, events=published + len(events), refused=len(refused))
 
     def _stamp(self, place: Place) -> Stamp:
         return Stamp(place.source, place.delivery, self._context.clock.now(), replayed_line=place.line)
 
 
-def _still_refused(entry: Entry, reason: Reason) -> Replayed:
-    message_id, message_en = describe(reason, file=entry.file, line=entry.place.line)
-    return Replayed(entry.place, problem=message_id, problem_en=message_en)
+def _still_refused(entry: Entry, place: Place, reason: Reason) -> Replayed:
+    message_id, message_en = describe(reason, file=entry.file, line=place.line)
+    return Replayed(place, problem=message_id, problem_en=message_en)
 
 
-def _wanted(quarantine: Quarantine, places: Collection[Place]) -> list[Entry]:
+def _wanted(quarantine: Quarantine, places: Collection[Place | LogPlace]) -> list[Entry]:
     found = {place: quarantine.get(place) for place in places}
     missing = [place for place, entry in found.items() if entry is None]
     if missing:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
@@ -13,7 +13,8 @@ from bus.events.catalogue import Catalogue
 from bus.events.codec import Codec, UndecodableRecords
 from bus.indicators.fold import Batch, FoldUnit
 from bus.indicators.indicator import Indicator
-from bus.indicators.partial import RowFault, encode
+from bus.indicators.partial import RowFault, canonical, encode
+from bus.kafka.places import LogPlace
 from bus.kafka.ports import Message, Record, Snapshot, TopicPartition
 from bus.kafka.topics import EVENTS_PREFIX, PARTIALS, QUARANTINE_PREFIX
 from bus.streams.work import Effects, Prepared
@@ -27,7 +28,9 @@ class FoldWork:
     name = "fold"
     may_begin_late = False
 
-    def __init__(self, catalogue: Catalogue, indicators: Mapping[str, Indicator], *, event_partitions: int, partials_partitions: int) -> None:
+    def __init__(
+        self, catalogue: Catalogue, indicators: Mapping[str, Indicator], *, event_partitions: int, partials_partitions: int
+    ) -> None:
         self._codec = Codec(catalogue)
         self._event_partitions = event_partitions
         self._partials_partitions = partials_partitions
@@ -64,23 +67,26 @@ class FoldWork:
         event_type = partition.topic.removeprefix(EVENTS_PREFIX)
         first, last = records[0].offset, records[-1].offset
         readable = [record for record in records if record.value is not None]
-        rejected = [_quarantined(record, "undecodable", "", "a record without value") for record in records if record.value is None]
+        concerned = {name: indicator.version for name, indicator in self._by_topic.get(partition.topic, {}).items()}
+        rejected = [_quarantined(record, "a record without value", concerned) for record in records if record.value is None]
         try:
             frame = self._decode(event_type, readable)
         except UndecodableRecords as error:
             for index, reason in zip(error.indices, error.reasons, strict=True):
-                rejected.append(_quarantined(readable[index], "undecodable", "", reason))
+                rejected.append(_quarantined(readable[index], reason, concerned))
             bad = set(error.indices)
             frame = self._decode(event_type, [record for index, record in enumerate(readable) if index not in bad])
         if rejected:
-            _log.warning("records_undecodable", topic=partition.topic, partition=partition.partition, first=first, last=last, records=len(rejected))
-        return Prepared(Batch(frame, first, last), first, last, rejected)
+            _log.warning(
+                "records_undecodable", topic=partition.topic, partition=partition.partition, first=first, last=last, records=len(rejected)
+            )
+        return Prepared(Batch(frame, first, last), first, last, rejected, records)
 
     def apply(self, unit: FoldUnit, prepared: Prepared[Batch]) -> Effects:
         partial = unit.apply(prepared.batch)
         if partial is None:
             return Effects()
-        faults = [_faulty(unit, fault) for fault in partial.faults]
+        faults = [_faulty(unit, fault, prepared.records) for fault in partial.faults]
         return Effects(faults, [self._message(unit, part) for part in encode(partial)])
 
     def announce(self, unit: FoldUnit) -> list[Message]:
@@ -118,41 +124,52 @@ def _fingerprint(record: Record) -> bytes | None:
     return next((value for name, value in headers if name == "ce_dataschema"), None)
 
 
-def _quarantined(record: Record, rule: str, field: str, message: str) -> Message:
-    # Faust's transport hands over aiokafka's records as they are; converting each would cost a tenth of the throughput.
-    published_ms = int(getattr(record, "timestamp_ms", None) or getattr(record, "timestamp", None) or 0)
-    at = datetime.fromtimestamp(published_ms / 1000, UTC).isoformat()
-    return _entry(record.topic, record.partition, record.offset, rule=rule, field=field, message=message, at=at)
+def _time_of(record: Record) -> str:
+    """When the record was published. Faust's transport hands over aiokafka's records as they are, whose field has another name."""
+    published_ms = getattr(record, "timestamp_ms", None)
+    if published_ms is None:
+        published_ms = getattr(record, "timestamp", None)
+    return datetime.fromtimestamp((published_ms or 0) / 1000, UTC).isoformat()
 
 
-def _faulty(unit: FoldUnit, fault: RowFault) -> Message:
-    message = f"{unit.indicator.spec.id}: {fault.message}"
-    return _entry(unit.topic, unit.partition, fault.offset, rule=fault.rule, field=fault.field, message=message, at="", indicator=unit.indicator.spec.id)
+def _quarantined(record: Record, what: str, definitions: Mapping[str, int]) -> Message:
+    place = LogPlace(record.topic, record.partition, record.offset)
+    return _entry(place, rule="undecodable", field="", message=what, at=_time_of(record), definitions=definitions)
 
 
-def _entry(topic: str, partition: int, offset: int, *, rule: str, field: str, message: str, at: str, indicator: str = "") -> Message:
-    """A quarantine record whose original stays where it is: in the log, at `position`; nothing of its content is repeated here."""
-    place = f"{topic}/{partition}/{offset}"
+def _faulty(unit: FoldUnit, fault: RowFault, records: Sequence[Record]) -> Message:
+    indicator = unit.indicator
+    place = LogPlace(unit.topic, unit.partition, fault.offset, indicator.id)
+    found = bisect_left(records, fault.offset, key=lambda record: record.offset)
+    at = _time_of(records[found]) if found < len(records) else ""
+    return _entry(place, rule=fault.rule, field=fault.field, message=fault.message, at=at, definitions={indicator.id: indicator.version})
+
+
+def _entry(place: LogPlace, *, rule: str, field: str, message: str, at: str, definitions: Mapping[str, int]) -> Message:
+    """A quarantine record whose original stays where it is, in the log; nothing of its content is repeated here.
+
+    `definitions` (indicator -> version) are those that leave the record out: higher versions are computed from the log's beginning.
+    """
     entry = {
-        "source": "fold",
-        "position": {"topic": topic, "partition": partition, "offset": offset},
+        "source": place.source,
+        "position": {"topic": place.topic, "partition": place.partition, "offset": place.offset},
         "reason": {
             "rule": rule,
             "field": field,
-            "message": f"Rekaman di {place} tidak dapat dihitung ({rule})",
-            "message_en": message,
+            "message": f"Rekaman di {place.where} tidak dapat dihitung ({rule})",
+            "message_en": f"{place.where}: {message}",
             "received": "",
             "shape": "",
             "allowed": "",
         },
         "file": "",
         "line": 0,
-        "indicator": indicator,
+        "indicator": place.indicator,
+        "definitions": dict(sorted(definitions.items())),
         "state": "open",
         "sealed": "",
         "key_id": "",
         "at": at,
     }
-    agency = topic.removeprefix(EVENTS_PREFIX).split(".")[0]
-    key = f"fold|{place}|{indicator}"
-    return Message(QUARANTINE_PREFIX + agency, 0, key.encode(), json.dumps(entry, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode())
+    agency = place.topic.removeprefix(EVENTS_PREFIX).split(".")[0]
+    return Message(QUARANTINE_PREFIX + agency, 0, place.key.encode(), canonical(entry).encode())

@@ -35,13 +35,14 @@ B = TypeVar("B")
 class Prepared(Generic[B]):
     """A batch of one partition after decoding: covers the offsets first..last, also where records were rejected.
 
-    `rejected` are quarantine records; they are acknowledged before the batch counts.
+    `rejected` are quarantine records; they are acknowledged before the batch counts. `records` are those it was made of.
     """
 
     batch: B
     first: int
     last: int
     rejected: Sequence[Message] = field(default=())
+    records: Sequence[Record] = field(default=())
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,7 +155,7 @@ class World:
         sealer_for(keys, self.agency_id)
         return await replay(
             self.agency, publisher=self.log, reader=self.log, snapshots=KafkaSnapshotStore(self.log, self.log), codec=self.codec, clock=self.clock,
-            keys=keys, private_key=private_key_path(keys, self.agency_id), places=places or None,
+            keys=keys, private_key=private_key_path(keys, self.agency_id), indicators={}, places=places or None,
         )  # fmt: skip
 
     def everything_clear(self) -> str:
