@@ -137,7 +137,9 @@ class Stage(LaneLoader[U, B], Generic[U, B]):
             if self._jumps(lane, records[0].offset):
                 return await self._seek_back(lane)
             if records[-1].offset - records[0].offset + 1 != len(records):
-                raise self._break(OffsetGap(f"{partition.topic}/{partition.partition} has holes after {records[0].offset}: is it compacted?"))
+                raise self._break(
+                    OffsetGap(f"{partition.topic}/{partition.partition} has holes after {records[0].offset}: is it compacted?")
+                )
             started = self.clock.monotonic()
             await self._apply(lane, self.prepare(lane, records))
             self._observe(lane, len(records), self.clock.monotonic() - started)

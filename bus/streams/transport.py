@@ -94,7 +94,9 @@ class _Thread(driver.AIOKafkaConsumerThread):
         """Group commits are for lag tools only, so one that fails is no fault."""
         try:
             owned = self.assignment()
-            wanted = {KafkaPartition(tp.topic, tp.partition): OffsetAndMetadata(offset, "") for tp, offset in offsets.items() if tp in owned}
+            wanted = {
+                KafkaPartition(tp.topic, tp.partition): OffsetAndMetadata(offset, "") for tp, offset in offsets.items() if tp in owned
+            }
             if wanted:
                 await self._ensure_consumer().commit(wanted)
         except (KafkaError, RuntimeError) as error:
@@ -154,5 +156,3 @@ class BatchTransport(driver.Transport):
     """The aiokafka transport with our consumer."""
 
     Consumer: ClassVar[Any] = BatchConsumer
-
-

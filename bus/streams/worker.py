@@ -66,7 +66,9 @@ class Worker:
         self.settings = settings
         self.publisher = publisher
         self.reader = reader
-        self.fold_work = FoldWork(catalogue, indicators, event_partitions=kafka.event_partitions, partials_partitions=kafka.partials_partitions)
+        self.fold_work = FoldWork(
+            catalogue, indicators, event_partitions=kafka.event_partitions, partials_partitions=kafka.partials_partitions
+        )
         codec = Codec(catalogue)
         self.merge_work = MergeWork(codec)
         seconds = settings.streams.snapshot_seconds
@@ -126,7 +128,9 @@ class Worker:
 
     # beside the batches
 
-    def start(self, flow: Flow, changed: Callable[[], Mapping[str, Indicator] | None], prepare: Callable[[Collection[str]], Awaitable[None]]) -> None:
+    def start(
+        self, flow: Flow, changed: Callable[[], Mapping[str, Indicator] | None], prepare: Callable[[Collection[str]], Awaitable[None]]
+    ) -> None:
         """Begin the side work. `changed` answers a new set of indicators or None; `prepare` makes topics for new ones."""
         self._every(_TICK_SECONDS, self._snapshots)
         self._every(_TICK_SECONDS, self._catch_up)
