@@ -11,7 +11,7 @@ import structlog
 
 from bus.events.codec import Codec
 from bus.indicators.merge import MergeUnit
-from bus.indicators.outputs import Output
+from bus.indicators.outputs import Output, order_of
 from bus.kafka.ports import Headers, LogReader, Record, TopicPartition
 from bus.kafka.topics import INDICATORS_PREFIX
 
@@ -29,7 +29,7 @@ Place = tuple[str, bytes]
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What orders the records of a cell: `progress` is how many events the evidence covers."""
+    """`Output.order` of a record, and its status."""
 
     version: int
     revision: int
@@ -37,7 +37,10 @@ class Mark:
     status: str
 
     def stands_below(self, other: Mark) -> bool:
-        """Whether readers must not be left with this record where `other` was published: it is older, and says something else."""
+        """Whether readers must not be left with this record where `other` was published: it is older, and says something else.
+
+        Of one version and revision all numbers are the same; only the status may differ.
+        """
         if (self.version, self.revision) != (other.version, other.revision):
             return (self.version, self.revision) < (other.version, other.revision)
         return self.status != other.status and self.progress < other.progress
@@ -84,8 +87,8 @@ def mark_of_record(codec: Codec, record: Record) -> Mark | None:
         return None
     fields = codec.decode(record.value, record.headers)
     evidence = cast("Sequence[Mapping[str, int]]", fields["evidence"])
-    progress = sum(entry["offset"] + 2 for entry in evidence)
-    return Mark(cast("int", fields["version"]), cast("int", fields["revision"]), progress, cast("str", fields["status"]))
+    order = order_of(cast("int", fields["version"]), cast("int", fields["revision"]), (entry["offset"] for entry in evidence))
+    return Mark(*order, cast("str", fields["status"]))
 
 
 class OutputWatch:

@@ -9,11 +9,11 @@ from datetime import UTC, datetime, timedelta
 
 from bus.clock import LOCAL_ZONE
 from bus.errors import SchemaViolation
+from bus.indicators.outputs import FINAL, PROVISIONAL, order_of
 
-#: What orders the records of one cell; a reader ignores a lower one (DESIGN R5).
+#: What orders the records of one cell (`bus.indicators.outputs.order_of`); a reader ignores a lower one (DESIGN R5).
 Order = tuple[int, int, int]
 
-_RANK = {"provisional": 0, "final": 1}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -45,7 +45,7 @@ class Cell:
 
     @property
     def order(self) -> Order:
-        return (self.version, self.revision, _RANK[self.status])
+        return order_of(self.version, self.revision, (offset for _, _, offset in self.evidence))
 
     @property
     def sort_key(self) -> tuple[datetime, tuple[tuple[bool, str], ...]]:
@@ -105,7 +105,7 @@ def from_value(key: str, value: Mapping[str, object]) -> Cell:
     try:
         dimensions = _items(value["dimensions"])
         status = str(value["status"])
-        if status not in _RANK:
+        if status not in (PROVISIONAL, FINAL):
             raise ValueError(f"status {status!r} is neither provisional nor final")
         return Cell(
             key=key,

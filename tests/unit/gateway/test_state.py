@@ -37,15 +37,17 @@ def log() -> Log:
     [
         ({"revision": 4}, {"revision": 3}, "1"),
         ({"revision": 3}, {"revision": 4}, "2"),
-        ({"revision": 3, "status": "final"}, {"revision": 3, "status": "provisional"}, "1"),
-        ({"revision": 3, "status": "provisional"}, {"revision": 3, "status": "final"}, "2"),
+        ({"revision": 3, "status": "final", "offset": 9}, {"revision": 3, "status": "provisional", "offset": 5}, "1"),
+        ({"revision": 3, "status": "final", "offset": 5}, {"revision": 3, "status": "provisional", "offset": 9}, "2"),
+        ({"revision": 3, "status": "provisional", "offset": 5}, {"revision": 3, "status": "final", "offset": 9}, "2"),
+        ({"revision": 4, "offset": 5}, {"revision": 3, "offset": 9}, "1"),
         ({"revision": 3, "status": "final"}, {"revision": 4, "status": "provisional"}, "2"),
         ({"version": 2, "revision": 1}, {"version": 1, "revision": 9}, "1"),
         ({"version": 1, "revision": 9}, {"version": 2, "revision": 1}, "2"),
         ({"revision": 3}, {"revision": 3}, "2"),
     ],
 )
-def test_the_highest_version_revision_and_status_stays(log: Log, first: dict[str, int], second: dict[str, int], stays: str) -> None:
+def test_the_highest_version_revision_and_evidence_stays(log: Log, first: dict[str, int], second: dict[str, int], stays: str) -> None:
     log.write(value("dlh.x", "1", **first), value("dlh.x", "2", **second))  # type: ignore[arg-type]
     assert log.values() == [stays]
 

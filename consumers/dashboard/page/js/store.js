@@ -1,13 +1,12 @@
 // What this client knows: the newest state of every cell, kept by the stream. No page in here.
 //
-// The rules are the stream's: the highest (version, revision, status) of a cell wins, a higher version of an indicator ends the lower
-// one's cells, a whole snapshot replaces everything, and the id of the last message is where the next connection goes on.
+// The rules are the stream's: the highest (version, revision) of a cell wins, of equal ones the last; a higher version of an indicator
+// ends the lower one's cells, a whole snapshot replaces everything, and the id of the last message is where the next connection goes on.
 
-const RANK = { provisional: 0, final: 1 };
 const LONGEST_WAIT_MS = 10_000;
 
 const lower = (a, b) =>
-  a.version !== b.version ? a.version < b.version : a.revision !== b.revision ? a.revision < b.revision : RANK[a.status] < RANK[b.status];
+  a.version !== b.version ? a.version < b.version : a.revision < b.revision;
 
 class Indicator {
   constructor() { this.version = 0; this.cells = new Map(); this.series = new Map(); this.windows = new Map(); }
