@@ -76,13 +76,21 @@ def load_indicator(path: Path, catalogue: Catalogue) -> tuple[Indicator | None, 
 
 
 def changed_without_version(known: Mapping[str, tuple[int, str]], indicators: Mapping[str, Indicator]) -> list[Problem]:
-    """Indicators whose fingerprint is not the known one though their version is not higher. `known`: id -> (version, fingerprint)."""
+    """Indicators whose fingerprint is not the known one though their version is not higher (I07).
+
+    `known`: id -> (version, fingerprint or its beginning) of what stands in states already. Without a higher version readers could not tell
+    old values from new ones, and merge keeps what it published first.
+    """
     problems = []
     for name, indicator in indicators.items():
         version, fingerprint = known.get(name, (0, ""))
-        if indicator.version < version or (indicator.version == version and indicator.fingerprint != fingerprint):
+        if indicator.version < version:
+            what = f"version {version} has been computed already; set version = {version + 1}"
+        elif indicator.version == version and not indicator.fingerprint.startswith(fingerprint):
             what = f"what it computes has changed since version {version} was published; set version = {version + 1}"
-            problems.append(Problem(f"{name}.toml: version", what, "I07"))
+        else:
+            continue
+        problems.append(Problem(f"{name}.toml: version", what, "I07"))
     return problems
 
 

@@ -1,29 +1,47 @@
-"""Notices new, changed and removed indicator files."""
+"""Notices new, changed and removed indicator files, and refuses those that would let numbers change under the same version."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import structlog
 
-from bus.errors import ConfigurationError, Problem
+from bus.errors import ConfigurationError
 from bus.events.catalogue import Catalogue
 from bus.indicators.indicator import Indicator
-from bus.indicators.loader import load_indicators
+from bus.indicators.loader import changed_without_version, load_indicators
 
 _log = structlog.get_logger(__name__)
 
 
 class IndicatorFolders:
-    """The indicator files of the schemas folders. A set of files with any error in it is reported once and not taken over."""
+    """The indicator files of the schemas folders. A set of files with any error in it is reported once and not taken over.
+
+    Until `stands` has been called, nothing is known of what was computed before this process.
+    """
 
     def __init__(self, roots: Sequence[Path], catalogue: Catalogue) -> None:
         self._roots = roots
         self._catalogue = catalogue
         self._seen = self._look()
         #: The set in force. Raises `ConfigurationError` when the files are wrong at the start.
-        self.current: Mapping[str, Indicator] = load_indicators(roots, catalogue)
+        self.current: Mapping[str, Indicator] = {}
+        self._known: dict[str, tuple[int, str]] = {}
+        self._take(load_indicators(roots, catalogue))
+
+    def stands(self, units: Iterable[str]) -> None:
+        """Take note of the definitions that states exist of, from the names of fold units.
+
+        Raises `ConfigurationError` when a file says something else under the same version, or an older version.
+        """
+        earlier: dict[str, tuple[int, str]] = {}
+        for unit in units:
+            _, name, version, fingerprint, *_ = unit.split("/")
+            earlier[name] = max(earlier.get(name, (0, "")), (int(version), fingerprint))
+        if problems := changed_without_version(earlier, self.current):
+            raise ConfigurationError(problems)
+        self._known = earlier | self._known
 
     def changed(self) -> Mapping[str, Indicator] | None:
         """The new set when files have changed and all are right; otherwise None."""
@@ -33,26 +51,20 @@ class IndicatorFolders:
         self._seen = seen
         try:
             indicators = load_indicators(self._roots, self._catalogue)
-            self._refuse_silent_changes(indicators)
+            self._take(indicators)
         except ConfigurationError as error:
             for problem in error.problems:
                 _log.error("indicator_refused", problem=str(problem))
             _log.error("indicators_unchanged", problems=len(error.problems), reason="the set before stays in force")
             return None
-        self.current = indicators
         return indicators
 
-    def _refuse_silent_changes(self, indicators: Mapping[str, Indicator]) -> None:
-        """A definition that changes numbers needs a new version, or readers could not tell old values from new ones."""
-        problems = [
-            Problem(f"{name}.toml: version", f"the definition changed but the version is still {indicator.spec.version}; raise it")
-            for name, indicator in indicators.items()
-            if name in self.current
-            and self.current[name].spec.version >= indicator.spec.version
-            and self.current[name].fingerprint != indicator.fingerprint
-        ]
-        if problems:
+    def _take(self, indicators: Mapping[str, Indicator]) -> None:
+        """A definition that was ever in force is known from then on, also while its file is away."""
+        if problems := changed_without_version(self._known, indicators):
             raise ConfigurationError(problems)
+        self._known |= {name: (indicator.version, indicator.fingerprint) for name, indicator in indicators.items()}
+        self.current = indicators
 
     def _look(self) -> dict[str, tuple[int, int]]:
         files = [path for root in self._roots for path in (root / "indicators").glob("*.toml")]

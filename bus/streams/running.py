@@ -77,6 +77,7 @@ async def run_streams(settings: Settings) -> None:
         start_http_server(settings.streams.metrics_port, addr="127.0.0.1", registry=metrics.REGISTRY)
     async with KafkaPublisher(settings.kafka) as publisher, KafkaLogReader(settings.kafka) as reader:
         store = KafkaSnapshotStore(publisher, reader)
+        folders.stands(await store.newest("fold/"))
         worker = Worker(settings, catalogue, folders.current, publisher, reader, store, SystemClock())
         app = create_app(settings, worker)
         stopping = _stop_signal()

@@ -1,6 +1,5 @@
 """Every problem of every file at once, said so that its reader can mend it."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +7,6 @@ import pytest
 
 from bus.errors import ConfigurationError
 from bus.indicators.loader import changed_without_version, load_indicators
-from bus.indicators.rules import RULES
 from tests.unit.indicators.worlds import Schema, indicator
 
 GOOD = """
@@ -119,14 +117,10 @@ def test_a_changed_definition_needs_a_higher_version() -> None:
     assert changed_without_version(known, {"test.thing": indicator()}) == []
     assert changed_without_version(known, {"test.thing": indicator(window="1h", version=2)}) == []
     (problem,) = changed_without_version(known, {"test.thing": indicator(window="1h")})
+    assert problem.where == "test.thing.toml: version"
     assert "set version = 2" in problem.what
-
-
-def test_rules_find_what_is_wrong() -> None:
-    events: list[dict[str, Any]] = [{"subject": "s", "occurred_at": datetime(2021, 1, 1, tzinfo=UTC), "data": {"place": "p", "amount": 1}}]
-    rows: list[dict[str, Any]] = [{"place": "p", "value": 2}]
-    wrong = indicator(publish={"class": "berkala"})
-    assert [list(RULES[rule](wrong)) != [] for rule in RULES] == [False, True, False, False, False, True]
-    assert "expected" in next(iter(RULES["I02"](indicator(examples=[{"events": events, "rows": rows}])))).what
-    rows[0]["value"] = 1
-    assert not [problem for rule in RULES.values() for problem in rule(indicator(examples=[{"events": events, "rows": rows}]))]
+    beginning = {"test.thing": (1, indicator().fingerprint[:16])}
+    assert changed_without_version(beginning, {"test.thing": indicator()}) == []
+    assert changed_without_version(beginning, {"test.thing": indicator(window="1h")}) == [problem]
+    (problem,) = changed_without_version({"test.thing": (3, "")}, {"test.thing": indicator(version=2)})
+    assert "set version = 4" in problem.what

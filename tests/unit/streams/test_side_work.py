@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from faust.types import TP
 
-from bus.errors import FatalError
+from bus.errors import ConfigurationError, FatalError
 from bus.kafka.ports import Message, TopicPartition
+from bus.kafka.snapshots import KafkaSnapshotStore
 from bus.kafka.topics import CONTROL, PARTIALS
 from bus.streams.control import ControlReader, ask_for_repeats
 from bus.streams.reload import IndicatorFolders
@@ -95,6 +96,39 @@ def test_a_wrong_indicator_file_leaves_the_set_in_force(world):
     assert (folders.changed() or {})["test.large"].version == 2
 
 
+async def test_a_definition_that_changed_while_no_worker_ran_is_refused_at_the_start(world):
+    await world.publish(history(3, 40))
+    worker = world.worker()
+    await worker.assign()
+    await worker.run()
+    world.clock.seconds += 10
+    assert await worker.fold.tick()
+    units = await KafkaSnapshotStore(world.log, world.log).newest("fold/")
+    IndicatorFolders([world.root], world.catalogue).stands(units)
+    write_indicator(world.root, "test.count", '{ kind = "sum", of = "amount" }')
+    with pytest.raises(ConfigurationError, match=r"test\.count\.toml: version: what it computes has changed since version 1"):
+        IndicatorFolders([world.root], world.catalogue).stands(units)
+    write_indicator(world.root, "test.count", '{ kind = "sum", of = "amount" }', version=2)
+    IndicatorFolders([world.root], world.catalogue).stands(units)
+
+
+async def test_a_definition_that_went_away_is_still_known_when_it_comes_back(world):
+    await world.publish(history(3, 40))
+    worker = world.worker()
+    await worker.assign()
+    await worker.run()
+    world.clock.seconds += 10
+    assert await worker.fold.tick()
+    (world.root / "indicators" / "test.count.toml").unlink()
+    folders = IndicatorFolders([world.root], world.catalogue)
+    folders.stands(await KafkaSnapshotStore(world.log, world.log).newest("fold/"))
+    write_indicator(world.root, "test.count", '{ kind = "sum", of = "amount" }')
+    assert folders.changed() is None
+    assert set(folders.current) == {"test.total"}
+    write_indicator(world.root, "test.count", '{ kind = "count" }')
+    assert set(folders.changed() or ()) == {"test.total", "test.count"}
+
+
 async def test_a_new_version_takes_over_when_it_has_joined(world):
     facts = history(3, 100)
     await world.publish(facts)
@@ -132,5 +166,3 @@ def test_faust_forgets_what_it_has_read_of_batched_topics():
     offsets[TP("b", 0)] = 5
     assert offsets[TP("a", 0)] is None
     assert offsets[TP("b", 0)] == 5
-
-
