@@ -55,7 +55,8 @@ class Runner:
         progress: Callable[[Progress], None] | None = None,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
-        """`folders` maps agency ids to folders and goes before the setting that the manifest names. A source without a folder rests.
+        """`folders` maps agencies (`dlh`) or single sources (`dlh/ispu`) to folders and goes before the setting that the manifest names. A
+        source without a folder rests.
 
         Raises `ConfigurationError` when no source has a folder, an event type has no schema, or a mapping cannot be imported.
         """
@@ -262,14 +263,18 @@ def _folders(agency: Agency, settings: Settings, given: Mapping[str, Path]) -> d
     problems = []
     values = settings.agencies.get(agency.id, {})
     for source_id, spec in agency.manifest.sources.items():
-        if agency.id in given:
-            found[source_id] = given[agency.id]
+        folder = given.get(agency.source_name(source_id), given.get(agency.id))
+        if folder is not None:
+            found[source_id] = folder
         elif spec.setting in values:
             found[source_id] = Path(values[spec.setting].get_secret_value())
         else:
             name = f"BUS_{agency.id}__{spec.setting}".upper()
             problems.append(
-                Problem(f"agency {agency.id}", f"source {source_id} has no folder: give --input {agency.id}=FOLDER or set {name}")
+                Problem(
+                    f"agency {agency.id}",
+                    f"source {source_id} has no folder: give --input {agency.source_name(source_id)}=FOLDER or set {name}",
+                )
             )
     if not found:
         raise ConfigurationError(problems)

@@ -8,14 +8,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
-from pydantic import SecretStr
 
 from bus.errors import ConfigurationError, Problem
 from bus.events.catalogue import Catalogue
 from bus.events.codec import Codec
 from bus.ingest.manifest import Agency, discover
 from bus.ops.consumers import load_consumer, load_consumers
-from bus.ops.inputs import Input, parse_inputs
+from bus.ops.inputs import parse_inputs
 from bus.ops.wiring import connect
 from bus.settings import Settings
 
@@ -37,7 +36,7 @@ async def run_connectors(settings: Settings, inputs: Sequence[str], *, until_end
     runner = importlib.import_module("bus.ingest.runner")
     agencies = discover(settings.connector_roots())
     chosen = parse_inputs(inputs, file_sources(agencies))
-    settings = with_inputs(settings, agencies, chosen)
+    folders = {f"{each.agency}/{each.source}": each.folder for each in chosen}
     names = {each.agency for each in chosen} if until_end and chosen else {each.agency for each in chosen} | configured(settings, agencies)
     if not names:
         allowed = "; ".join(
@@ -50,7 +49,8 @@ async def run_connectors(settings: Settings, inputs: Sequence[str], *, until_end
     async with connect(settings) as log:
         runners: list[Any] = [
             runner.Runner(
-                agencies[name], publisher=log.publisher, reader=log.reader, snapshots=log.snapshots, codec=codec, settings=settings, pace=pace or None
+                agencies[name], publisher=log.publisher, reader=log.reader, snapshots=log.snapshots, codec=codec, settings=settings,
+                folders=folders, pace=pace or None,
             )
             for name in sorted(names)
         ]  # fmt: skip
@@ -74,15 +74,6 @@ async def run_streams(settings: Settings) -> None:
 def file_sources(agencies: Mapping[str, Agency]) -> Mapping[str, tuple[str, ...]]:
     """Agency -> the names of its sources that read files."""
     return {name: tuple(agency.manifest.sources) for name, agency in agencies.items()}
-
-
-def with_inputs(settings: Settings, agencies: Mapping[str, Agency], inputs: Sequence[Input]) -> Settings:
-    """The settings, with the inputs in the place of the folders that the agencies' own settings name."""
-    values = {name: dict(given) for name, given in settings.agencies.items()}
-    for each in inputs:
-        setting = agencies[each.agency].manifest.sources[each.source].setting
-        values.setdefault(each.agency, {})[setting] = SecretStr(str(each.folder))
-    return settings.model_copy(update={"agencies": values})
 
 
 def configured(settings: Settings, agencies: Mapping[str, Agency]) -> set[str]:
