@@ -15,7 +15,7 @@ from bus.ingest.manifest import Agency, discover
 from bus.ingest.quarantine import Entry, Place
 from bus.ingest.runner import Runner, Sleep
 from bus.ingest.seal import private_key_path, sealer_for
-from bus.kafka.ports import Message
+from bus.kafka.ports import Message, Publisher
 from bus.kafka.snapshots import KafkaSnapshotStore
 from bus.ops.quarantine import Replayed, list_quarantine, replay
 from bus.settings import ROOT, Settings
@@ -83,10 +83,12 @@ class World:
         return path
 
     def runner(
-        self, *, folder: Path | None = None, pace: float | None = None, seen: list[Progress] | None = None, sleep: Sleep | None = None
-    ) -> Runner:
+        self, *, folder: Path | None = None, pace: float | None = None, seen: list[Progress] | None = None, sleep: Sleep | None = None,
+        publisher: Publisher | None = None,
+    ) -> Runner:  # fmt: skip
+        publisher = publisher or self.log
         return Runner(
-            self.agency, publisher=self.log, reader=self.log, snapshots=KafkaSnapshotStore(self.log, self.log), codec=self.codec,
+            self.agency, publisher=publisher, reader=self.log, snapshots=KafkaSnapshotStore(publisher, self.log), codec=self.codec,
             settings=self.settings, folders={self.agency_id: folder or self.folder}, clock=self.clock, sleep=sleep or self.clock.sleep, pace=pace,
             progress=seen.append if seen is not None else None,
         )  # fmt: skip
@@ -202,3 +204,29 @@ def to_events(record):
     for part in "abc"[: len(record["value"])]:
         yield Event("lab.sample.recorded.v1", record["no"] + part, datetime(2024, 1, 1, tzinfo=UTC), {"value": record["value"]})
 """
+
+
+def lab_world(base: Path, *, kind: str = "table", mapping: str = ONE_EVENT) -> World:
+    """A world of the made-up agency."""
+    connectors, schemas = lab_agency(base, kind=kind, mapping=mapping)
+    return World(base, roots=[connectors], schemas=[schemas], agency="lab")
+
+
+def deliver_tables(world: World) -> None:
+    """Creations, corrections, cancellations, refusals of both kinds, a repetition and a file that is no CSV."""
+    world.put("1.csv", *(f"{n},a" for n in range(8)), header="no,value")
+    world.put("2.csv", "0,a", "1,b", *(f"{n},a" for n in range(3, 8)), "9,new", header="no,value")
+    world.put("3.csv", "0,a", "1,b", *(f"{n},a" for n in range(3, 8)), "9,new", header="no,value")
+    world.put("4.csv", "0,a", "1,3374010101900001", "5,z,extra", "6,y", header="no,value")
+    world.put("5.csv", "0,a", header="no,unknown")
+    world.put("6.csv", "0,a", "6,y", header="no,value")
+
+
+def facts(envelopes: Sequence[Envelope]) -> list[tuple[str, int, str, str, object]]:
+    """What events say, in brief."""
+    return [(e.source, e.sequence, e.op, e.event.subject, e.event.data["value"]) for e in envelopes]
+
+
+async def quarantined(world: World) -> list[tuple[str, str, str]]:
+    """Place, state and rule of everything that was ever refused."""
+    return [(entry.place.key, entry.state, entry.reason["rule"]) for entry in await world.quarantine(state=None)]

@@ -9,32 +9,8 @@ from pathlib import Path
 import pytest
 
 from bus.errors import TransientError
-from bus.events.envelope import Envelope
 from bus.kafka.ports import Message
-from tests.pipeline.ingest_world import ONE_EVENT, Crash, World, lab_agency, row
-
-
-def lab_world(base: Path) -> World:
-    connectors, schemas = lab_agency(base, mapping=ONE_EVENT)
-    return World(base, roots=[connectors], schemas=[schemas], agency="lab")
-
-
-def deliver_tables(world: World) -> None:
-    """Creations, corrections, cancellations, refusals of both kinds, a repetition and a file that is no CSV."""
-    world.put("1.csv", *(f"{n},a" for n in range(8)), header="no,value")
-    world.put("2.csv", "0,a", "1,b", *(f"{n},a" for n in range(3, 8)), "9,new", header="no,value")
-    world.put("3.csv", "0,a", "1,b", *(f"{n},a" for n in range(3, 8)), "9,new", header="no,value")
-    world.put("4.csv", "0,a", "1,3374010101900001", "5,z,extra", "6,y", header="no,value")
-    world.put("5.csv", "0,a", header="no,unknown")
-    world.put("6.csv", "0,a", "6,y", header="no,value")
-
-
-def facts(envelopes: list[Envelope]) -> list[tuple[str, int, str, str, object]]:
-    return [(e.source, e.sequence, e.op, e.event.subject, e.event.data["value"]) for e in envelopes]
-
-
-async def quarantined(world: World) -> list[tuple[str, str, str]]:
-    return [(entry.place.key, entry.state, entry.reason["rule"]) for entry in await world.quarantine(state=None)]
+from tests.pipeline.ingest_world import Crash, World, deliver_tables, facts, lab_world, quarantined, row
 
 
 async def test_a_crash_after_any_effect_changes_nothing(tmp_path: Path) -> None:
