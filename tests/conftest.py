@@ -11,6 +11,7 @@ import os
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -25,7 +26,7 @@ from bus.testing.memory import MemoryLog
 _NEEDS = "needs "
 
 
-def unavailable(what: str) -> None:
+def unavailable(what: str) -> NoReturn:
     """Skip the test because this machine lacks something; in CI, where everything has to be there, fail it."""
     if os.environ.get("CI", "").lower() in {"1", "true", "yes"}:
         pytest.fail(f"{_NEEDS}{what}; in CI nothing may be missing")

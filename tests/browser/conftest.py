@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,10 @@ def browser(tmp_path: Path) -> Iterator[object]:
     chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if not chromium or not driver:
         unavailable("Chromium and its driver: apt-get install chromium chromium-driver")
-    selenium = pytest.importorskip("selenium.webdriver", reason="needs selenium: pip install selenium")
+    try:
+        selenium = importlib.import_module("selenium.webdriver")
+    except ImportError:
+        unavailable("selenium, which the extra `test` brings: make setup")
     options = selenium.ChromeOptions()
     options.binary_location = chromium
     for argument in (
