@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 
 from bus import metrics
@@ -30,19 +31,24 @@ class EventPublisher:
         """Durable when it returns. Raises what the publisher raises; nothing that comes after may then be sent."""
         if not events:
             return
-        messages = [await self._message(event) for event in events]
+        counts = Counter(event.envelope.event.type for event in events)
+        for type_name in counts:
+            await self._learn(EventType.parse(type_name).topic)
+        messages = [self._message(event) for event in events]
         started = time.perf_counter()
         await self._publisher.send(messages)
         metrics.publish_seconds.labels(self._agency).observe(time.perf_counter() - started)
-        for event in events:
-            metrics.events_published.labels(self._agency, event.envelope.event.type).inc()
+        for type_name, count in counts.items():
+            metrics.events_published.labels(self._agency, type_name).inc(count)
 
-    async def _message(self, event: Encoded) -> Message:
-        topic = EventType.parse(event.envelope.event.type).topic
+    async def _learn(self, topic: str) -> None:
         if topic not in self._partitions:
             count = await self._reader.partitions(topic)
             if not count:
                 raise FatalError(f"topic {topic} does not exist: run `bus topics apply`")
             self._partitions[topic] = count
+
+    def _message(self, event: Encoded) -> Message:
+        topic = EventType.parse(event.envelope.event.type).topic
         subject = event.envelope.event.subject
         return Message(topic, partition_of(subject, self._partitions[topic]), subject.encode(), event.value, event.headers)

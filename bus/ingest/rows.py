@@ -20,6 +20,11 @@ FORMAT = 1
 _CHUNK = 512 * 1024
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+#: Types whose values JSON knows as they are.
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+# made once: `json.dumps` with options makes an encoder for each call
+_CANONICAL = json.JSONEncoder(separators=(",", ":"), sort_keys=True)
+_READABLE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 Key = tuple[str, ...]
 
@@ -103,7 +108,7 @@ class Rows:
 
 def content_of(event: Event) -> str:
     """An event as canonical JSON: equal content, equal text."""
-    return json.dumps([event.type, event.subject, _micros(event.occurred_at), _plain(event.data)], separators=(",", ":"), sort_keys=True)
+    return _CANONICAL.encode([event.type, event.subject, _micros(event.occurred_at), _plain(event.data)])
 
 
 def event_of(content: str) -> Event:
@@ -137,7 +142,7 @@ def _plain(value: object) -> object:
         case bytes():
             return {"$bytes": value.hex()}
         case Mapping():
-            return {"$": {str(name): _plain(item) for name, item in value.items()}}
+            return {"$": {str(name): item if type(item) in _PLAIN else _plain(item) for name, item in value.items()}}
         case list() | tuple():
             return [_plain(item) for item in value]
         case _:
@@ -167,4 +172,4 @@ def _micros(at: datetime) -> int:
 
 
 def _line(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    return _READABLE.encode(value).encode()

@@ -29,6 +29,9 @@ _CATEGORY_NAMES = (*(name for _, name in _CATEGORIES), str(_LOOKUPS["no_data"]))
 _POLLUTANTS: Mapping[str, list[str]] = _LOOKUPS["pollutants"]
 _SPELLINGS = {spelling: name for name, spellings in _POLLUTANTS.items() for spelling in spellings}
 
+_INDEX_ALLOWED = f"{_MIN}..{_MAX}, '---', kosong/blank, 0 (tanpa data/no data)"
+_WHOLE_NUMBER = re.compile(r"-?[0-9]{1,9}")
+
 EVENT_TYPE = "dlh.air_quality.recorded.v1"
 
 
@@ -37,12 +40,12 @@ def _index(value: str, info: ValidationInfo) -> int | None:
     text = value.strip()
     if text in _MISSING or text == "0":
         return None
-    allowed = f"{_MIN}..{_MAX}, '---', kosong/blank, 0 (tanpa data/no data)"
-    if not re.fullmatch(r"-?[0-9]{1,9}", text):
-        raise value_error(str(info.field_name), text, rule="invalid_value", allowed=allowed)
-    if not _MIN <= int(text) <= _MAX:
-        raise value_error(str(info.field_name), text, rule="out_of_range", allowed=allowed)
-    return int(text)
+    if not _WHOLE_NUMBER.fullmatch(text):
+        raise value_error(str(info.field_name), text, rule="invalid_value", allowed=_INDEX_ALLOWED)
+    number = int(text)
+    if not _MIN <= number <= _MAX:
+        raise value_error(str(info.field_name), text, rule="out_of_range", allowed=_INDEX_ALLOWED)
+    return number
 
 
 def _day(value: str, info: ValidationInfo) -> date:
