@@ -22,7 +22,7 @@ from bus.kafka.topics import declared_topics
 from bus.settings import Settings
 from bus.streams.app import create_app
 from bus.streams.reload import IndicatorFolders
-from bus.streams.worker import Worker
+from bus.streams.worker import Worker, fail
 
 _log = structlog.get_logger(__name__)
 
@@ -81,14 +81,17 @@ async def run_streams(settings: Settings) -> None:
         worker = Worker(settings, catalogue, folders.current, publisher, reader, store, SystemClock())
         app = create_app(settings, worker)
         stopping = _stop_signal()
-        await app.start()
-        worker.start(app, folders.changed, declare)
-        _log.info("worker_started", group=settings.streams.group, indicators=len(folders.current))
-        await stopping.wait()
-        _log.info("worker_stopping")
-        await worker.stop()
-        async with asyncio.timeout(_STOP_SECONDS):
-            await app.stop()
+        try:
+            await app.start()
+            worker.start(app, folders.changed, declare)
+            _log.info("worker_started", group=settings.streams.group, indicators=len(folders.current))
+            await stopping.wait()
+            _log.info("worker_stopping")
+            await worker.stop()
+            async with asyncio.timeout(_STOP_SECONDS):
+                await app.stop()
+        except Exception as error:  # noqa: BLE001 - Faust's thread would keep a process alive that does nothing any more
+            fail(error)
     _log.info("worker_stopped")
 
 
