@@ -22,6 +22,9 @@ from bus.kafka.node import KafkaNode, ensure_jars, missing_tools
 from bus.settings import ROOT, KafkaSettings
 from bus.testing.memory import MemoryLog
 
+#: `make soak`: campaigns and property tests in full size.
+SOAK = os.environ.get("SIMPUL_SOAK") == "1"
+
 #: Begins the reason of every skip that something missing on this machine causes.
 _NEEDS = "needs "
 

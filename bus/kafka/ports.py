@@ -109,6 +109,10 @@ class SnapshotStore(Protocol):
         """The complete snapshot with the highest offset."""
         ...
 
+    async def forget(self, unit: str) -> None:
+        """Remove all snapshots of a unit that nobody continues any more; what a stopped process writes later may stand again."""
+        ...
+
     async def newest(self, prefix: str = "") -> Mapping[str, int]:
         """Unit -> offset of its newest complete snapshot, for the units whose name begins with `prefix`."""
         ...

@@ -8,6 +8,7 @@ Records, all of a unit in one partition (`partition_of(unit)`), keys in JSON:
 A key names its content, so writing one again (after a crash, or by a process that was stopped in the middle) says the same again.
 A snapshot counts when its end record and all chunks in it are there. What lies below the second highest offset that was ever complete
 is removed; hence the highest complete offset never goes down, whoever writes or removes whatever late, and however the broker compacts.
+Only `forget` ends a unit; it is for units that have a published successor.
 """
 
 from __future__ import annotations
@@ -138,6 +139,14 @@ class KafkaSnapshotStore:
             if chunks is not None:
                 return Snapshot(unit, offset, chunks)
         raise FatalError(f"the snapshots of {unit} in {self._topic}/{partition} vanish while they are read")
+
+    async def forget(self, unit: str) -> None:
+        """Tombstones for all records of the unit, end records first, so that no half of a snapshot ever counts."""
+        partition = await self._partition(unit)
+        await self._refresh(partition)
+        known = self._indexes[partition].units.get(unit)
+        keys = sorted(known.places, key=lambda key: (key.index >= 0, key.offset, key.index)) if known else []
+        await self._write(partition, [(key, None) for key in keys])
 
     async def newest(self, prefix: str = "") -> Mapping[str, int]:
         """Unit -> offset of its newest complete snapshot, for the units whose name begins with `prefix`."""

@@ -17,6 +17,7 @@ from bus.indicators.partial import RowFault, canonical, encode
 from bus.kafka.places import LogPlace
 from bus.kafka.ports import Message, Record, Snapshot, TopicPartition
 from bus.kafka.topics import EVENTS_PREFIX, PARTIALS, QUARANTINE_PREFIX
+from bus.streams.lane import replay_name
 from bus.streams.work import Effects, Prepared
 
 _log = structlog.get_logger(__name__)
@@ -95,6 +96,13 @@ class FoldWork:
     def replaces(self, new: str, old: str) -> bool:
         return new.split("/")[1] == old.split("/")[1]
 
+    def supersedes(self, new: str, old: str) -> bool:
+        """What `new` was before it was published, and lower versions of its indicator over the same partition."""
+        if old == replay_name(new):
+            return True
+        after, before = _parts(new), _parts(old.removeprefix(replay_name("")))
+        return after is not None and before is not None and before[1] < after[1] and (before[0], before[2:]) == (after[0], after[2:])
+
     def repeats_to(self, unit: FoldUnit) -> int:
         return unit.indicator.partials_partition(self._partials_partitions)
 
@@ -115,6 +123,14 @@ class FoldWork:
 
     def _message(self, unit: FoldUnit, part: bytes) -> Message:
         return Message(PARTIALS, self.repeats_to(unit), unit.unit_id.encode(), part)
+
+
+def _parts(unit_id: str) -> tuple[str, int, str, str] | None:
+    """(indicator, version, topic, partition) of a fold unit's name; None for other names."""
+    match unit_id.split("/"):
+        case ["fold", indicator, version, _, topic, partition] if version.isdecimal():
+            return indicator, int(version), topic, partition
+    return None
 
 
 def _fingerprint(record: Record) -> bytes | None:

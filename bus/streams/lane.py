@@ -39,6 +39,8 @@ class Lane(Generic[U]):
     acknowledged: int = 0
     #: Snapshot name -> offset of the newest snapshot known to be durable.
     saved: dict[str, int] = field(default_factory=dict)
+    #: Live unit -> how many snapshots of it this lane has written.
+    generations: dict[str, int] = field(default_factory=dict)
     #: Seeks back since the lane last moved.
     seeks: int = 0
     #: The units whose state is new here: what they were told before is unknown, so the stage before must say all again.

@@ -64,6 +64,9 @@ class MergeWork:
     def replaces(self, new: str, old: str) -> bool:
         return False
 
+    def supersedes(self, new: str, old: str) -> bool:
+        return False
+
     def repeats_to(self, unit: MergeUnit) -> int:
         return -1
 

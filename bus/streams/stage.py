@@ -18,9 +18,10 @@ from bus.clock import Clock
 from bus.errors import BusError, FatalError, OffsetGap
 from bus.kafka.ports import LogReader, Message, Publisher, Record, SnapshotStore, TopicPartition
 from bus.streams.lane import Lane
-from bus.streams.loading import PARALLEL, LaneLoader
+from bus.streams.loading import LaneLoader
 from bus.streams.refresh import refresh
 from bus.streams.replay import catch_up
+from bus.streams.saving import save_lane
 from bus.streams.work import B, Prepared, U, Work
 
 _log = structlog.get_logger(__name__)
@@ -137,7 +138,7 @@ class Stage(LaneLoader[U, B], Generic[U, B]):
             if self._jumps(lane, records[0].offset):
                 return await self._seek_back(lane)
             if records[-1].offset - records[0].offset + 1 != len(records):
-                raise self._break(
+                raise self.broken_by(
                     OffsetGap(f"{partition.topic}/{partition.partition} has holes after {records[0].offset}: is it compacted?")
                 )
             started = self.clock.monotonic()
@@ -165,7 +166,7 @@ class Stage(LaneLoader[U, B], Generic[U, B]):
         beginning = await self.reader.beginning(lane.partition)
         if beginning > lane.position or lane.seeks > MAX_SEEKS:
             where = f"{lane.partition.topic}/{lane.partition.partition}"
-            raise self._break(OffsetGap(f"{where}: the state continues at offset {lane.position}, the log begins at {beginning}"))
+            raise self.broken_by(OffsetGap(f"{where}: the state continues at offset {lane.position}, the log begins at {beginning}"))
         return Seek(lane.partition, lane.position)
 
     def prepare(self, lane: Lane[U], records: Sequence[Record]) -> Prepared[B]:
@@ -200,7 +201,7 @@ class Stage(LaneLoader[U, B], Generic[U, B]):
         try:
             offsets = await self.publisher.send(messages)
         except BusError as error:
-            raise self._break(error) from error
+            raise self.broken_by(error) from error
         self.work.sent(messages, offsets)
 
     async def introduce(self, lane: Lane[U]) -> None:
@@ -228,31 +229,8 @@ class Stage(LaneLoader[U, B], Generic[U, B]):
         return written
 
     async def _save_lane(self, lane: Lane[U], *, owned: bool = True) -> int:
-        """The lane's changed units, several at a time; how many."""
-        wanted = [(name, unit) for name, unit in lane.units.items() if self._acknowledged_before_snapshot(lane)]
-        wanted += [(replay.saved_as, replay.unit) for replay in lane.replays]
-        changed = [(name, unit) for name, unit in wanted if unit.offset >= 0 and lane.saved.get(name, -1) < unit.offset]
-        gate = asyncio.Semaphore(PARALLEL)
-
-        async def save(name: str, unit: U) -> int:
-            async with gate:
-                if owned and not self.owns(lane):
-                    return 0
-                offset, chunks = unit.offset, unit.dump()
-                await self.store.save(name, offset, chunks)
-                lane.saved[name] = offset
-                return sum(len(chunk) for chunk in chunks)
-
-        results = await asyncio.gather(*(save(name, unit) for name, unit in changed), return_exceptions=True)
-        for result in results:
-            if isinstance(result, BusError):
-                raise self._break(result) from result
-            if isinstance(result, BaseException):
-                raise result
-        if results:
-            metrics.snapshots_written.labels(self.work.name).inc(len(results))
-            metrics.snapshot_bytes.labels(self.work.name).set(sum(result for result in results if isinstance(result, int)))
-        return len(results)
+        """The lane's changed units; how many."""
+        return await save_lane(self, lane, owned=owned, live=self._acknowledged_before_snapshot(lane))
 
     def _acknowledged_before_snapshot(self, lane: Lane[U]) -> bool:
         """R4: partials of everything up to an offset are acknowledged before the end record of the snapshot at that offset."""
@@ -287,7 +265,7 @@ class Stage(LaneLoader[U, B], Generic[U, B]):
         if self._broken is not None:
             raise FatalError(f"{self.work.name} ended: {self._broken}") from self._broken
 
-    def _break(self, error: BusError) -> FatalError:
+    def broken_by(self, error: BusError) -> FatalError:
         """Remember the fault: nothing may be written after it."""
         self._broken = error
         return error if isinstance(error, FatalError) else FatalError(f"{self.work.name}: {error}")

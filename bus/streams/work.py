@@ -89,6 +89,10 @@ class Work(Protocol[U, B]):
         """Whether the unit `new` stands for the same indicator as `old`, which is no longer wanted."""
         ...
 
+    def supersedes(self, new: str, old: str) -> bool:
+        """Whether snapshots named `old` are of no use once the unit `new` is published and durable."""
+        ...
+
     def repeats_to(self, unit: U) -> int:
         """The partition of the next stage that this unit speaks to; -1 when nobody may ask it to repeat."""
         ...

@@ -220,3 +220,10 @@ async def test_snapshots_are_kept_and_found(log: Log, prefix: str) -> None:
         assert (found.unit, found.offset, found.chunks) == ("fold/a", 30, (b"chunk-30", b"same"))
         assert await reader.newest() == {"fold/a": 30, "merge/0": 30}
         assert await reader.newest("fold/") == {"fold/a": 30}
+    await late.forget("fold/a")
+    await late.forget("fold/nobody")
+    for reader in (store, late, KafkaSnapshotStore(log.publisher, log.reader, topic=prefix)):
+        assert await reader.load("fold/a") is None
+        assert await reader.newest() == {"merge/0": 30}
+    await store.save("fold/a", 5, [b"anew"])
+    assert await late.newest("fold/") == {"fold/a": 5}

@@ -145,6 +145,64 @@ async def test_a_new_version_takes_over_when_it_has_joined(world):
     assert await world.values("test.count") == await world.values("test.total")
 
 
+async def test_predecessors_snapshots_go_once_the_successor_is_durable_twice_over(world):
+    store = KafkaSnapshotStore(world.log, world.log)
+
+    async def counting() -> set[tuple[str, str]]:
+        """(replay or fold, version) of the snapshots of test.count."""
+        return {(name.partition("/")[0], name.split("/test.count/")[1][0]) for name in await store.newest() if "/test.count/" in name}
+
+    async def save(worker, number: int) -> None:
+        await world.publish(history(number, 20, first=number * 100))
+        await worker.run(snapshots=False)
+        world.clock.seconds += 10
+        await worker.fold.tick()
+
+    worker = world.worker()
+    await worker.assign()
+    await save(worker, 1)
+    assert await counting() == {("fold", "1")}
+    write_indicator(world.root, "test.count", '{ kind = "sum", of = "amount" }', version=2)
+    worker.fold_work.take(world.indicators())
+    await worker.fold.refresh()
+    await worker.fold.catch_up()
+    world.clock.seconds += 10
+    await worker.fold.tick()
+    assert ("replay", "2") in await counting()
+    await save(worker, 2)
+    assert await counting() == {("fold", "1"), ("replay", "2"), ("fold", "2")}, "joined and saved once"
+    await save(worker, 3)
+    assert await counting() == {("fold", "2")}
+    assert {name.split("/")[1] for name in await store.newest("fold/")} == {"test.count", "test.total"}
+    successor = world.worker()
+    await successor.assign(generation=2)
+    await save(successor, 4)
+    await successor.outputs.step()
+    assert await world.values("test.count") == await world.values("test.total")
+
+
+async def test_a_worker_that_starts_later_takes_away_what_its_predecessor_left(world):
+    store = KafkaSnapshotStore(world.log, world.log)
+    leftovers = [f"fold/test.count/1/0123456789abcdef/{EVENTS}/0", f"replay/fold/test.count/1/0123456789abcdef/{EVENTS}/1"]
+    others = [
+        f"fold/test.count/3/0123456789abcdef/{EVENTS}/0",
+        f"fold/test.other/1/0123456789abcdef/{EVENTS}/0",
+        "fold/test.count/1/0/elsewhere/0",
+    ]
+    for name in (*leftovers, *others):
+        await store.save(name, 3, [b"x"])
+    write_indicator(world.root, "test.count", '{ kind = "count" }', version=2)
+    worker = world.worker()
+    await worker.assign()
+    for number in (1, 2):
+        await world.publish(history(number, 20, first=number * 100))
+        await worker.run(snapshots=False)
+        world.clock.seconds += 10
+        await worker.fold.tick()
+    assert not set(leftovers) & (await store.newest()).keys()
+    assert set(others) <= (await store.newest()).keys()
+
+
 class Fetched:
     def __init__(self, topic: str, offset: int) -> None:
         self.topic, self.partition, self.offset = topic, 0, offset
