@@ -13,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import Any
 
 import faust
 from fastavro import parse_schema, schemaless_reader
@@ -38,7 +39,7 @@ def main(bootstrap: str, topic: str, partitions: int, count: int, schema_path: s
         done = 0
         async for event in stream.events():
             begun[0] = begun[0] or time.perf_counter()
-            row = schemaless_reader(io.BytesIO(event.message.value[5:]), schema, None)
+            row: Any = schemaless_reader(io.BytesIO(event.message.value[5:]), schema, None)
             local = int(row["occurred_at"].timestamp() * 1_000_000) + _ZONE_US
             for table, size in ((hours, _HOUR_US), (days, _DAY_US)):
                 key = json.dumps([local - local % size - _ZONE_US, row["district"], row["service"]])

@@ -64,6 +64,7 @@ async def test_a_new_indicator_is_folded_from_the_beginning_without_a_restart(si
     write_indicator(site.schemas, "test.large", '{ kind = "count" }', where="amount >= 50")
     await site.publish(3_000, seconds=1)
     await worker.wait_for("indicators_reloaded")
+    large: dict[tuple[str, int], int] = {}
     for _ in range(300):
         large = await published(site.reader, site.codec, "test.large")
         if large == expected(site.facts, least=50)["test.count"]:

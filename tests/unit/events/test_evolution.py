@@ -179,7 +179,7 @@ def test_compatibility_is_with_every_release_and_not_only_the_last() -> None:
 def avro_says(one: dict[str, Any], other: dict[str, Any]) -> bool:
     """What the reference implementation (a test-only dependency) thinks, in both directions."""
     pair = [parse(json.dumps(plain(schema))) for schema in (one, other)]
-    check = ReaderWriterCompatibilityChecker()  # type: ignore[no-untyped-call]
+    check = ReaderWriterCompatibilityChecker()
     return all(
         check.get_compatibility(reader, writer).compatibility is SchemaCompatibilityType.compatible for reader, writer in (pair, pair[::-1])
     )

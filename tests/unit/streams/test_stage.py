@@ -207,7 +207,7 @@ async def test_a_replay_that_crashes_is_published_whole_or_not_at_all(world, cra
 async def test_an_undecodable_record_goes_to_quarantine_before_its_batch_counts(world):
     facts = history(14, 60)
     await world.publish(facts[:30])
-    place = world.log.append(Message(EVENTS, 0, b"x", message(world.codec, facts[0]).value[:9], ()))
+    place = world.log.append(Message(EVENTS, 0, b"x", (message(world.codec, facts[0]).value or b"")[:9], ()))
     await world.publish(facts[30:])
     worker = world.worker()
     await worker.assign()

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from bus.events.catalogue import Catalogue
 from bus.events.codec import Codec
@@ -33,7 +34,7 @@ _TIME = {"type": "long", "logicalType": "timestamp-micros"}
 
 def schema() -> dict[str, object]:
     op = {"type": "enum", "name": "Op", "symbols": ["CREATE", "CORRECT", "CANCEL"], "default": "CREATE", "doc": "What it does."}
-    kinds = {"source": "string", "sequence": "long", "version": "long", "subject": "string", "occurred_at": _TIME}
+    kinds: dict[str, object] = {"source": "string", "sequence": "long", "version": "long", "subject": "string", "occurred_at": _TIME}
     fields = [{"name": name, "type": kind, "doc": f"The {name}."} for name, kind in kinds.items()]
     fields.append({"name": "op", "type": op, "default": "CREATE", "doc": "What it does."})
     fields.append({"name": "batch", "type": "string", "doc": "The delivery."})
@@ -62,8 +63,8 @@ def write_schemas(root: Path) -> Path:
     return root
 
 
-def write_indicator(root: Path, name: str, measure: str, **more: object) -> None:
-    (root / "indicators" / f"{name}.toml").write_text(indicator_text(name, measure, **more))
+def write_indicator(root: Path, name: str, measure: str, *, version: int = 1, where: str = "") -> None:
+    (root / "indicators" / f"{name}.toml").write_text(indicator_text(name, measure, version=version, where=where))
 
 
 @dataclass(frozen=True)
@@ -114,11 +115,13 @@ def message(codec: Codec, fact: Fact, partitions: int = PARTITIONS, source: str 
 
 async def published(reader: LogReader, codec: Codec, indicator: str) -> dict[tuple[str, int], int]:
     """(place, day) -> value of an indicator, as a reader of its topic who ignores lower records sees it."""
-    newest: dict[bytes, tuple[tuple[int, int], dict[str, object]]] = {}
+    newest: dict[bytes, tuple[tuple[int, int], dict[str, Any]]] = {}
     topic = TopicPartition(f"indicators.{indicator}", 0)
     async for batch in reader.read(topic, await reader.beginning(topic), await reader.end(topic)):
         for record in batch:
-            fields = codec.decode(record.value, record.headers)
+            assert record.key is not None
+            assert record.value is not None
+            fields: dict[str, Any] = codec.decode(record.value, record.headers)
             order = (fields["version"], fields["revision"])
             if record.key not in newest or order >= newest[record.key][0]:
                 newest[record.key] = (order, fields)
@@ -196,7 +199,7 @@ class Process:
         await self.merge.assign({TopicPartition(PARTIALS, partition) for partition in wanted}, generation)
         await self.outputs.start()
 
-    async def poll(self, stage: Stage, partition: TopicPartition, *, limit: int = 20) -> bool:
+    async def poll(self, stage: Stage[Any, Any], partition: TopicPartition, *, limit: int = 20) -> bool:
         """Fetch and hand over the next batch of one partition, as a consumer would; False when there is none."""
         start = stage.position(partition)
         if start is None:
