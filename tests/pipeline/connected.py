@@ -220,7 +220,7 @@ class Laboratory:
         keys, log = self._settings.data_dir / "keys", self.cluster.log
         found = await replay(
             self._agency, publisher=publisher, reader=log, snapshots=KafkaSnapshotStore(publisher, log), codec=CODEC, clock=self._clock,
-            keys=keys, private_key=private_key_path(keys, "lab"),
+            keys=keys, private_key=private_key_path(keys, "lab"), indicators={},
         )  # fmt: skip
         assert all(each.resolved for each in found), found
 
