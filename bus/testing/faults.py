@@ -25,7 +25,7 @@ from bus.streams.worker import Worker
 from bus.testing.gate import Fault, Gate, GatedPublisher, Killed, Lifeline
 from bus.testing.memory import MemoryLog
 
-__all__ = ["Cluster", "Fault", "GatedPublisher", "Killed", "Process", "StepClock", "plain_worker"]
+__all__ = ["Cluster", "Fault", "GatedPublisher", "Killed", "Process", "StepClock", "plain_store", "plain_worker"]
 
 #: Rounds without an end after which the pipeline is taken to run in circles.
 _MAX_ROUNDS = 200

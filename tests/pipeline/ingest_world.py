@@ -169,6 +169,12 @@ class World:
         )
 
 
+def place_of(entry: Entry) -> Place:
+    """Where the file of a refused record or file is."""
+    assert isinstance(entry.place, Place)
+    return entry.place
+
+
 def lab_agency(base: Path, *, kind: str = "table", mapping: str, columns: Sequence[str] = ("no", "value")) -> tuple[Path, Path]:
     """An agency outside of the repository: its connectors folder and its schemas folder."""
     folder, schemas = base / "overlay" / "connectors" / "lab", base / "overlay" / "schemas"

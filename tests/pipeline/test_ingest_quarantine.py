@@ -13,7 +13,7 @@ from bus.ingest.quarantine import Place
 from bus.ingest.seal import private_key_path
 from bus.kafka.ports import Message
 from bus.ops.quarantine import show
-from tests.pipeline.ingest_world import HEADER, ONE_EVENT, Crash, World, lab_agency, row
+from tests.pipeline.ingest_world import HEADER, ONE_EVENT, Crash, World, lab_agency, place_of, row
 
 GOOD = (row(1), row(2))
 
@@ -38,7 +38,7 @@ async def test_nothing_refused_stops_the_others_and_each_says_what_is_wrong(worl
     assert [envelope.event.subject for envelope in world.envelopes()] == ["DKI1/2022-01-01", "DKI1/2022-01-02"]
     found = dict(zip(bad, await world.quarantine(), strict=True))
     said = {
-        name: (e.place.line, e.reason["rule"], e.reason["field"], e.reason.get("received", e.reason.get("shape")), e.reason["allowed"])
+        name: (place_of(e).line, e.reason["rule"], e.reason["field"], e.reason.get("received", e.reason.get("shape")), e.reason["allowed"])
         for name, e in found.items()
     }
     index = "1..500, '---', kosong/blank, 0 (tanpa data/no data)"
@@ -80,12 +80,12 @@ async def test_a_file_that_cannot_be_mapped_is_one_record(
     await world.run()
     assert len(world.envelopes()) == 2
     (entry,) = await world.quarantine()
-    assert (entry.place.line, entry.reason["rule"], entry.reason["field"], entry.file) == (0, rule, field, name)
+    assert (place_of(entry).line, entry.reason["rule"], entry.reason["field"], entry.file) == (0, rule, field, name)
     assert f"Berkas {name}" in entry.reason["message"]
     assert said in entry.reason["message"]
     if content:
         key = private_key_path(world.settings.data_dir / "keys", "dlh")
-        assert (await show(world.log, "dlh", entry.place, private_key=key)).content == content
+        assert (await show(world.log, "dlh", place_of(entry), private_key=key)).content == content
 
 
 async def test_a_truncated_file_keeps_its_whole_lines(world: World) -> None:
@@ -93,7 +93,7 @@ async def test_a_truncated_file_keeps_its_whole_lines(world: World) -> None:
     world.put_bytes("kutip.csv", f'{HEADER}\n{GOOD[1]}\n2022-01-03,"DKI1 (Bund'.encode())
     await world.run()
     assert len(world.envelopes()) == 2
-    assert [(entry.reason["rule"], entry.place.line) for entry in await world.quarantine()] == [("truncated", 3), ("truncated", 3)]
+    assert [(entry.reason["rule"], place_of(entry).line) for entry in await world.quarantine()] == [("truncated", 3), ("truncated", 3)]
 
 
 async def test_what_cannot_be_read_at_all(world: World) -> None:
@@ -118,7 +118,7 @@ async def test_the_same_key_with_other_content_in_one_file(world: World) -> None
     await world.run()
     assert [envelope.event.data["pm10"] for envelope in world.envelopes()] == [40]
     (entry,) = await world.quarantine()
-    assert (entry.place.line, entry.reason["rule"], entry.reason["received"]) == (4, "duplicate_key", "baris/line 2")
+    assert (place_of(entry).line, entry.reason["rule"], entry.reason["received"]) == (4, "duplicate_key", "baris/line 2")
 
 
 async def test_an_identity_number_never_leaves_the_seal(tmp_path: Path) -> None:
@@ -183,7 +183,7 @@ async def test_replay_of_a_whole_file_after_its_column_is_known(tmp_path: Path) 
     (done,) = await world.replay()
     assert (done.resolved, done.events, done.refused) == (True, 2, 1)
     assert {envelope.source for envelope in world.envelopes()} == {"lab/samples#1.0"}
-    assert [(entry.place.key, entry.state) for entry in await world.quarantine(state=None)] == [
+    assert [(place_of(entry).key, entry.state) for entry in await world.quarantine(state=None)] == [
         ("lab/samples|1|0", "resolved"),
         ("lab/samples|1|3", "open"),
     ]
@@ -243,7 +243,7 @@ async def test_a_large_file_travels_in_sealed_parts(tmp_path: Path) -> None:
     assert all(len(record.value or b"") < 1_000_000 for record in world.log.records("quarantine.lab"))
     world.log.compact("quarantine.lab")
     world = _mended(world, tmp_path, columns=("no", "value", "unknown"))
-    (done,) = await world.replay(entry.place)
+    (done,) = await world.replay(place_of(entry))
     assert (done.events, done.refused) == (1500, 0)
     world.log.compact("quarantine.lab")
     assert all(b'sealed":""' in (record.value or b'sealed":""') for record in world.log.records("quarantine.lab"))
@@ -254,16 +254,16 @@ async def test_only_the_key_opens(world: World, tmp_path: Path) -> None:
     await world.run()
     (entry,) = await world.quarantine()
     keys = world.settings.data_dir / "keys"
-    assert (await show(world.log, "dlh", entry.place, private_key=private_key_path(keys, "dlh"))).content.decode() == row(
+    assert (await show(world.log, "dlh", place_of(entry), private_key=private_key_path(keys, "dlh"))).content.decode() == row(
         1, pm10="501"
     ) + "\n"
     assert private_key_path(keys, "dlh").stat().st_mode & 0o77 == 0
     other = tmp_path / "other.private"
     other.write_bytes(base64.b64encode(bytes(range(32))))
     with pytest.raises(RecordError, match="does not open with this key"):
-        await show(world.log, "dlh", entry.place, private_key=other)
+        await show(world.log, "dlh", place_of(entry), private_key=other)
     with pytest.raises(ConfigurationError, match="cannot be read as a key"):
-        await show(world.log, "dlh", entry.place, private_key=tmp_path / "none")
+        await show(world.log, "dlh", place_of(entry), private_key=tmp_path / "none")
     with pytest.raises(ConfigurationError, match=r"is not in the quarantine; open are: dlh/ispu\|1\|2"):
         await show(world.log, "dlh", Place("dlh/ispu", 9, 9), private_key=private_key_path(keys, "dlh"))
 
