@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
 
+import hypothesis
 import pytest
 
 from bus.errors import ConfigurationError
@@ -24,6 +25,26 @@ from bus.testing.memory import MemoryLog
 
 #: `make soak`: campaigns and property tests in full size.
 SOAK = os.environ.get("SIMPUL_SOAK") == "1"
+
+#: How many times as much `make soak` generates as `make test`.
+_SOAK_TIMES = 30
+
+hypothesis.settings.register_profile("bus", deadline=None, max_examples=50, print_blob=True)
+hypothesis.settings.register_profile("soak", deadline=None, max_examples=50 * _SOAK_TIMES, print_blob=True)
+hypothesis.settings.load_profile("soak" if SOAK else "bus")
+
+
+def examples(number: int) -> int:
+    """`max_examples` of a property test whose examples are dear (or cheap): so many in `make test`, in the same ratio more in `make soak`."""
+    return number * _SOAK_TIMES if SOAK else number
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Every property test is a campaign."""
+    for item in items:
+        if isinstance(item, pytest.Function) and hypothesis.is_hypothesis_test(item.function):
+            item.add_marker(pytest.mark.soak)
+
 
 #: Begins the reason of every skip that something missing on this machine causes.
 _NEEDS = "needs "

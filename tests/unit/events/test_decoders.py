@@ -15,9 +15,10 @@ from bus.events.avro import node_of
 from bus.events.batches import NotHot, UndecodableRecords, decode_data, decode_hot, decode_reference, read_datum, wire_size
 from bus.events.codec import FRAME
 from bus.events.schema import Schema
+from tests.conftest import examples
 from tests.unit.events.generated import TYPE, Case, cases, codec_of, envelope
 
-_SETTINGS = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+_SETTINGS = settings(max_examples=examples(150), suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 
 @_SETTINGS

@@ -26,6 +26,7 @@ from bus.events.codec import Codec
 from bus.events.compatibility import incompatibilities, transitive_incompatibilities
 from bus.events.lock import LOCK_FILE
 from bus.events.release import release
+from tests.conftest import examples
 from tests.unit.events.generated import TYPE, envelope, event_avro
 
 Fields = list[dict[str, Any]]
@@ -219,7 +220,7 @@ def shapes(draw: st.DrawFn, depth: int = 1, path: str = "") -> Fields:
     return fields
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(400), suppress_health_check=[HealthCheck.too_slow])
 @given(shapes(), shapes())
 def test_what_we_call_compatible_the_reference_calls_compatible_and_can_read(before: Fields, after: Fields) -> None:
     one, other = event_avro(before), event_avro(after)

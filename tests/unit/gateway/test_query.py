@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bus.clock import LOCAL_ZONE
@@ -100,7 +100,6 @@ def test_dimensions_filter_by_any_of_their_values_and_empty_means_none() -> None
     assert select(CELLS, [("station", "elsewhere")], ["station"]).total == 0
 
 
-@settings(deadline=None)
 @given(st.integers(1, 130), st.sampled_from([None, "2021-01", "2021-02"]))
 def test_pages_together_are_the_whole(limit: int, window: str | None) -> None:
     fixed = [("window", window)] if window else []

@@ -15,6 +15,7 @@ from consumers.dashboard import resume
 from consumers.dashboard.follower import Health
 from consumers.dashboard.state import Indicator, State
 from consumers.dashboard.stream import Hub, Limits, Wish
+from tests.conftest import examples
 from tests.unit.gateway.feed import DECODE, Client, value
 
 IDS = ("dlh.x", "dlh.y")
@@ -117,7 +118,7 @@ async def play(world: World, history: list[tuple[object, ...]]) -> None:
 
 @pytest.mark.parametrize("wanted", [None, frozenset({"dlh.y"})])
 @pytest.mark.parametrize("queue_cells", [10_000, 1])
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150))
 @given(history=steps)
 def test_after_resuming_the_client_knows_what_the_gateway_knows(
     wanted: frozenset[str] | None, queue_cells: int, history: list[tuple[object, ...]]
@@ -128,7 +129,6 @@ def test_after_resuming_the_client_knows_what_the_gateway_knows(
     assert world.client.cells == known
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 2**62), min_size=1, max_size=6))
 def test_a_token_names_the_positions_it_was_made_of(positions: list[int]) -> None:
     indicators = [Indicator(f"a.{number}", position=position, born_ms=7) for number, position in enumerate(positions)]

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from bus.errors import FatalError, OffsetGap
 from bus.indicators.fold import CHUNK_BYTES, FoldUnit
 from bus.indicators.partial import Partial
+from tests.conftest import examples
 from tests.unit.indicators import oracle
 from tests.unit.indicators.histories import cuts, logs
 from tests.unit.indicators.oracle import CASES, Case
@@ -28,7 +29,7 @@ def folded(case: Case, rows: list[dict[str, Any]], batches: list[tuple[int, int]
 
 @pytest.mark.parametrize("correctable", [True, False], ids=["correctable", "immutable"])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15))
 @given(data=st.data())
 def test_any_batches_give_the_naive_result(case: Case, correctable: bool, data: st.DataObject) -> None:
     rows = data.draw(logs(correctable=correctable))
@@ -45,7 +46,7 @@ def test_any_batches_give_the_naive_result(case: Case, correctable: bool, data: 
     assert cumulative == parts.cells()
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15))
 @given(data=st.data())
 def test_a_loaded_unit_goes_on_as_the_one_it_was(data: st.DataObject) -> None:
     case = data.draw(st.sampled_from(CASES))

@@ -13,6 +13,7 @@ from bus.indicators.merge import MergeUnit
 from bus.indicators.outputs import Output, export_rows
 from bus.indicators.partial import encode
 from bus.indicators.verify import Recomputation, differences, recompute
+from tests.conftest import examples
 from tests.unit.indicators.histories import cuts, logs
 from tests.unit.indicators.oracle import CASES
 from tests.unit.indicators.worlds import batch, event, indicator
@@ -39,7 +40,7 @@ def read(records: list[bytes], sizes: list[int]) -> tuple[MergeUnit, list[Output
     return unit, outputs
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25))
 @given(data=st.data())
 def test_late_writers_change_nothing(data: st.DataObject) -> None:
     case = data.draw(st.sampled_from(CASES))

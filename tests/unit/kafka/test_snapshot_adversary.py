@@ -18,6 +18,7 @@ from bus.kafka.ports import Message, Record, TopicPartition
 from bus.kafka.snapshots import KafkaSnapshotStore, _Index, _Key
 from bus.kafka.topics import SNAPSHOTS
 from bus.testing.memory import MemoryLog
+from tests.conftest import examples
 
 UNIT = "fold/x"
 
@@ -112,7 +113,7 @@ restart = st.tuples(st.just("restart"), st.integers(0, 2), st.just(0), st.just(0
 disturbance = st.one_of(st.just(("none", 0)), st.just(("compact", 0)), st.tuples(st.just("late"), st.integers(1, 9)))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400))
 @given(st.lists(st.one_of(save, save, late, compaction, restart), min_size=1, max_size=25), st.lists(disturbance, max_size=20))
 def test_the_highest_complete_snapshot_never_gets_lost(steps: list[tuple[str, int, int, int]], disturbances: list[tuple[str, int]]) -> None:
     asyncio.run(scenario(steps, disturbances))
