@@ -51,7 +51,7 @@ class StreamsSettings(_Section):
     snapshot_seconds: float = Field(
         5.0, gt=0, description="how often changed states are written, at most; also on a timer when traffic stops"
     )
-    max_poll_records: int = Field(20_000, ge=1, description="records fetched at once, over all partitions")
+    max_poll_records: int = Field(100_000, ge=1, description="records fetched at once, over all partitions")
     stall_seconds: float = Field(60.0, gt=0, description="a worker whose offsets stand still this long with work waiting exits")
     reload_seconds: float = Field(2.0, gt=0, description="how often the indicator folders are looked at for new or changed definitions")
     metrics_port: int = Field(0, ge=0, le=65535, description="Prometheus port on 127.0.0.1; 0: none")

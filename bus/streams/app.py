@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 import faust
@@ -13,8 +13,9 @@ from faust.types import TP
 
 from bus.indicators.outputs import Output
 from bus.kafka.ports import TopicPartition
-from bus.kafka.topics import PARTIALS
+from bus.kafka.topics import PARTIALS, partition_of
 from bus.settings import Settings
+from bus.streams.gather import Gatherer
 from bus.streams.transport import BatchTransport, Passthrough, batch_scheduler
 from bus.streams.worker import Worker, fail
 
@@ -22,6 +23,18 @@ _log = structlog.get_logger(__name__)
 
 #: Batches (of up to `max_poll_records` records together) that wait for an agent.
 _BUFFERED_BATCHES = 16
+#: Fetched at once from one partition. Large, because what a batch costs is paid for each cell that it touches, not for each event.
+_FETCH_BYTES = 16 * 1024 * 1024
+
+
+class LiveTable(faust.Table[str, dict[str, object]]):
+    """A table that may be written to beside the agents, which Faust forbids because recovery then needs the source's partition.
+
+    Nothing is ever recovered from this one (DESIGN R5), so a cell's place in the changelog follows from its key alone.
+    """
+
+    def partition_for_key(self, key: str) -> int | None:
+        return partition_of(key, int(self.partitions or 1))
 
 
 class StreamsApp(faust.App):
@@ -64,7 +77,7 @@ def create_app(settings: Settings, worker: Worker) -> StreamsApp:
         processing_guarantee="at_least_once",
         consumer_group_instance_id=None if kafka.embedded else streams.instance or None,
         consumer_auto_offset_reset="earliest",
-        consumer_max_fetch_size=4 * 1024 * 1024,
+        consumer_max_fetch_size=_FETCH_BYTES,
         broker_max_poll_records=streams.max_poll_records,
         broker_session_timeout=kafka.session_timeout_seconds,
         broker_heartbeat_interval=min(3.0, kafka.session_timeout_seconds / 4),
@@ -79,38 +92,39 @@ def create_app(settings: Settings, worker: Worker) -> StreamsApp:
         topic_disable_leader=True,
         table_standby_replicas=0,
         web_enabled=False,
+        Table=LiveTable,
     )
     app.positions = worker
-    _agents(app, settings, worker)
+    _agents(app, worker)
+    _table(app, settings, worker)
     _assignments(app, worker)
     return app
 
 
-def _agents(app: StreamsApp, settings: Settings, worker: Worker) -> None:
-    live = app.Table("live", partitions=settings.kafka.partials_partitions)
-
-    async def carry(stream: Any) -> None:
+def _agents(app: StreamsApp, worker: Worker) -> None:
+    async def carry(stream: Any, gatherer: Gatherer) -> None:
         async for records in stream:
             message = stream.current_event.message
-            partition = TopicPartition(message.topic, message.partition)
-            try:
-                seek = await worker.on_batch(partition, message.generation_id, records)
-                if seek is not None:
-                    await app.seek({seek.partition: seek.offset})
-                if partition.topic == PARTIALS:
-                    for output in worker.merge_work.take_shown():
-                        live[live_key(output)] = live_value(output)
-            except Exception as error:  # noqa: BLE001 - whatever it is, the process must not go on
-                fail(error)
+            await gatherer.put(TopicPartition(message.topic, message.partition), message.generation_id, records)
 
     async def merge(stream: Any) -> None:
-        await carry(stream)
+        await carry(stream, worker.merge_gatherer)
 
     async def fold(stream: Any) -> None:
-        await carry(stream)
+        await carry(stream, worker.fold_gatherer)
 
     app.agent(app.topic(*worker.event_topics, schema=Passthrough()), name="fold", concurrency=1)(fold)
     app.agent(app.topic(PARTIALS, schema=Passthrough()), name="merge", concurrency=1)(merge)
+
+
+def _table(app: StreamsApp, settings: Settings, worker: Worker) -> None:
+    live = app.Table("live", partitions=settings.kafka.partials_partitions)
+
+    def show(outputs: Iterable[Output]) -> None:
+        for output in outputs:
+            live[live_key(output)] = live_value(output)
+
+    worker.show = show
 
 
 def _assignments(app: StreamsApp, worker: Worker) -> None:

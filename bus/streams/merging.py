@@ -25,8 +25,8 @@ class _Standing:
 class MergeWork:
     """One unit for each partition of `bus.partials`.
 
-    `standing` is what this process has published of each cell and where, for the owner's watch over its outputs (R5); `shown` collects the
-    outputs of the batch in hand for the tables.
+    `standing` is what this process has published of each cell and where, for the owner's watch over its outputs (R5); `take_shown`
+    gives the tables what has changed.
     """
 
     name = "merge"
@@ -35,7 +35,7 @@ class MergeWork:
     def __init__(self, codec: Codec) -> None:
         self._codec = codec
         self.standing: dict[Place, _Standing] = {}
-        self.shown: list[Output] = []
+        self._shown: dict[Place, Output] = {}
 
     def unit_ids(self, partition: TopicPartition) -> Sequence[str]:
         return [MergeUnit.new(partition.partition).unit_id] if partition.topic == PARTIALS else []
@@ -55,7 +55,7 @@ class MergeWork:
     def apply(self, unit: MergeUnit, prepared: Prepared[Parts]) -> Effects:
         outputs = unit.apply(prepared.batch)
         unit.offset = max(unit.offset, prepared.last)
-        self.shown += outputs
+        self._shown |= {(topic_of(output.indicator), output.key()): output for output in outputs}
         return Effects(changed=self.messages(outputs))
 
     def announce(self, unit: MergeUnit) -> list[Message]:
@@ -93,6 +93,6 @@ class MergeWork:
         self.standing[place] = _Standing(mark, offset)
 
     def take_shown(self) -> list[Output]:
-        """The outputs since the last call."""
-        shown, self.shown = self.shown, []
-        return shown
+        """The newest output of each cell that changed since the last call."""
+        shown, self._shown = self._shown, {}
+        return list(shown.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import time
@@ -30,6 +31,9 @@ _log = structlog.get_logger(__name__)
 _REPEAT_SECONDS = 30.0
 #: A graceful stop that takes longer is given up; the state is in the snapshots.
 _STOP_SECONDS = 20.0
+#: A fetch makes a hundred thousand records that live for a moment and hold no cycles; at Python's own thresholds the collector looks
+#: through all of them again and again.
+_GC_THRESHOLDS = (100_000, 20, 100)
 
 
 class _Seldom(logging.Filter):
@@ -65,6 +69,7 @@ async def run_streams(settings: Settings) -> None:
     supervisor to start it anew.
     """
     quieten_libraries()
+    gc.set_threshold(*_GC_THRESHOLDS)
     catalogue = Catalogue.load(settings.schemas_roots())
     folders = IndicatorFolders(settings.schemas_roots(), catalogue)
 

@@ -24,7 +24,8 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
-from bus.kafka.admin import apply
+from bus.indicators.outputs import Output
+from bus.kafka.admin import apply, delete_topics
 from bus.kafka.node import KafkaNode
 from bus.kafka.process import free_port
 from bus.ops.installation import Installation
@@ -74,13 +75,14 @@ def _run(bootstrap: str, options: argparse.Namespace, scratch: Path) -> int:
     asyncio.run(apply(settings.kafka, installation.topics()))
     with _console.status(f"publishing {count:,} events"):
         publish(bootstrap, count)
-    ours, ceiling = [], []
+    ours, ceiling, wrong = [], [], []
+    expected = totals(count)
     for number in range(options.rounds):
         with _console.status(f"round {number + 1} of {options.rounds}: bare getmany"):
             ceiling.append(_bare_getmany(bootstrap, count))
         with _console.status(f"round {number + 1} of {options.rounds}: our worker"):
-            ours.append(_worker(environ, count, scratch, number))
-    wrong = asyncio.run(_compare(settings, installation, totals(count)))
+            rate, wrong = _worker(environ, count, scratch, number, expected)
+            ours.append(rate)
     with _console.status("the naive Faust agent"):
         naive, naive_wrong = _naive(bootstrap, count, options.naive_events, scratch)
     return _report(options.out, ours, ceiling, naive, wrong + naive_wrong)
@@ -92,35 +94,34 @@ def _bare_getmany(bootstrap: str, count: int) -> Rate:
     return Rate(said["events"], said["seconds"])
 
 
-def _worker(environ: dict[str, str], count: int, scratch: Path, number: int) -> Rate:
-    """One worker from nothing: each round folds the whole topic again, under a consumer group and snapshots of its own."""
+def _worker(environ: dict[str, str], count: int, scratch: Path, number: int, expected: Totals) -> tuple[Rate, list[str]]:
+    """One worker from nothing: each round folds the whole topic again, under a consumer group of its own and without snapshots."""
     port = free_port()
     env = os.environ | environ | {"BUS_STREAMS__METRICS_PORT": str(port), "BUS_STREAMS__GROUP": f"bench-{number}", "BUS_LOG__LEVEL": "warning"}
     _forget_snapshots(environ)
     with (scratch / f"worker-{number}.log").open("wb") as log:
         process = subprocess.Popen([sys.executable, "-m", "bus.streams"], env=env, stdout=log, stderr=log, cwd=ROOT)
         try:
-            return _watch(port, count, process, scratch / f"worker-{number}.log")
+            rate = _watch(port, count, process, scratch / f"worker-{number}.log")
+            return rate, asyncio.run(_compare(Settings.from_env(environ), expected))
         finally:
             process.terminate()
             process.wait(60)
 
 
 def _forget_snapshots(environ: dict[str, str]) -> None:
-    from confluent_kafka.admin import AdminClient
-
     settings = Settings.from_env(environ)
-    admin = AdminClient({"bootstrap.servers": settings.kafka.bootstrap_servers})
-    forgotten = ["bus.snapshots", "bus.partials"]
-    for future in admin.delete_topics(forgotten).values():
-        future.result(30)
-    while set(forgotten) & set(admin.list_topics(timeout=10).topics):
-        time.sleep(0.2)
-    asyncio.run(apply(settings.kafka, Installation.load(settings).topics()))
+    declared = Installation.load(settings).topics()
+
+    async def anew() -> None:
+        await delete_topics(settings.kafka, lambda name: not name.startswith(("events.", "__")))
+        await apply(settings.kafka, declared)
+
+    asyncio.run(anew())
 
 
 def _watch(port: int, count: int, process: subprocess.Popen[bytes], log: Path) -> Rate:
-    """Time from the first applied batch to the last, as the worker's own counter shows it (looked at every 20 ms)."""
+    """Time from the first applied batch to the last, as the worker's own counter shows it (looked at every 100 ms)."""
     begun, first = 0.0, 0
     deadline = time.monotonic() + 300
     with httpx.Client() as client:
@@ -133,7 +134,7 @@ def _watch(port: int, count: int, process: subprocess.Popen[bytes], log: Path) -
                 begun, first = now, folded
             if folded >= count:
                 return Rate(count - first, now - begun)
-            time.sleep(0.02)
+            time.sleep(0.1)
     raise SystemExit(f"the worker folded only part of the topic within 300 s: {log.read_text()[-2000:]}")
 
 
@@ -146,21 +147,35 @@ def _folded(client: httpx.Client, port: int) -> int:
     return next((int(float(line.removeprefix(prefix))) for line in text.splitlines() if line.startswith(prefix)), 0)
 
 
-async def _compare(settings: Settings, installation: Installation, expected: Totals) -> list[str]:
-    """Our published numbers against plain sums; waits until merge has caught up with fold."""
-    wrong: list[str] = []
+async def _compare(settings: Settings, expected: Totals) -> list[str]:
+    """Our published numbers against plain sums, once merge has caught up with fold."""
+    codec = Installation.load(settings).codec
+    deadline = time.monotonic() + 120
     async with connect(settings) as log:
-        for window, name in (("1h", "hour"), ("1d", "day")):
-            for kind, index in (("count", 0), ("sum", 1)):
-                found: dict[tuple[int, str, str], int] = {}
-                for value in await read_values(log.reader, installation.codec, f"bench.{kind}_{name}"):
-                    dims = value.dimensions
-                    found[value.window_start_us, str(dims["district"]), str(dims["service"])] = int(value.value or 0)
-                wanted = {key: cell[index] for key, cell in expected[window].items()}
-                if found != wanted:
-                    different = sum(found.get(key) != each for key, each in wanted.items())
-                    wrong.append(f"bench.{kind}_{name}: {different} of {len(wanted)} cells differ, {len(found)} published")
-    return wrong
+        while True:
+            wrong = [
+                problem
+                for window, name in (("1h", "hour"), ("1d", "day"))
+                for kind, index in (("count", 0), ("sum", 1))
+                for problem in _differences(
+                    f"bench.{kind}_{name}",
+                    await read_values(log.reader, codec, f"bench.{kind}_{name}"),
+                    {key: cell[index] for key, cell in expected[window].items()},
+                )
+            ]
+            if not wrong or time.monotonic() > deadline:
+                return wrong
+            await asyncio.sleep(1)
+
+
+def _differences(name: str, published: list[Output], wanted: dict[tuple[int, str, str], int]) -> list[str]:
+    found = {
+        (value.window_start_us, str(value.dimensions["district"]), str(value.dimensions["service"])): int(value.value or 0) for value in published
+    }
+    if found == wanted:
+        return []
+    different = sum(found.get(key) != each for key, each in wanted.items())
+    return [f"{name}: {different} of {len(wanted)} cells differ, {len(found)} published"]
 
 
 def _naive(bootstrap: str, count: int, limit: int, scratch: Path) -> tuple[Rate, list[str]]:
