@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from structlog.testing import capture_logs
+from structlog.testing import CapturingLogger
 
 from bus.errors import ConfigurationError
 from bus.events.catalogue import Catalogue
@@ -35,13 +35,14 @@ def _runner(base: Path, folders: dict[str, Path], *, setting: str = "folder", **
 
 
 @pytest.mark.parametrize("setting", ["folder", "other"])
-def test_a_source_without_a_folder_rests_and_that_is_said(tmp_path: Path, setting: str) -> None:
-    with capture_logs() as logs:
-        runner = _runner(tmp_path, {"lab/samples": tmp_path}, setting=setting)
+def test_a_source_without_a_folder_rests_and_that_is_said(tmp_path: Path, setting: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = CapturingLogger()
+    monkeypatch.setattr("bus.ingest.runner._log", log)
+    runner = _runner(tmp_path, {"lab/samples": tmp_path}, setting=setting)
     assert [progress.source for progress in runner.status()] == ["lab/samples"]
-    (said,) = [entry for entry in logs if entry["event"] == "a source rests"]
-    assert said["log_level"] == "info"
-    assert "source repeats has no folder: give --input lab/repeats=FOLDER" in said["reason"]
+    (said,) = [call for call in log.calls if call.args == ("a source rests",)]
+    assert said.method_name == "info"
+    assert "source repeats has no folder: give --input lab/repeats=FOLDER" in said.kwargs["reason"]
 
 
 def test_an_agency_s_folder_is_that_of_all_its_sources(tmp_path: Path) -> None:
