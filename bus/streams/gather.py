@@ -29,21 +29,25 @@ class Gatherer:
         self._limit = limit
         self._rest = rest
         self._longest_rest = longest_rest
-        self._waiting: dict[TopicPartition, tuple[int, list[Record]]] = {}
+        #: Partition -> generation and stretches; within a stretch offsets follow one another.
+        self._waiting: dict[TopicPartition, tuple[int, list[list[Record]]]] = {}
         self._count = 0
         self._filled = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
 
     async def put(self, partition: TopicPartition, generation: int, records: Sequence[Record]) -> None:
-        """Take fetched records in; waits while there is no room."""
+        """Take fetched records in (at least one, in the order of the log); waits while there is no room."""
         await self._room.wait()
         held = self._waiting.get(partition)
         if held is None or held[0] != generation:
-            self._count -= len(held[1]) if held else 0
-            self._waiting[partition] = (generation, list(records))
+            self._count -= sum(map(len, held[1])) if held else 0
+            self._waiting[partition] = (generation, [list(records)])
+        elif held[1][-1][-1].offset + 1 == records[0].offset:
+            held[1][-1].extend(records)
         else:
-            held[1].extend(records)
+            # After a seek back the same records come again.
+            held[1].append(list(records))
         self._count += len(records)
         self._filled.set()
         if self._count >= self._limit:
@@ -59,22 +63,11 @@ class Gatherer:
             await asyncio.sleep(pause)
 
     async def round(self) -> None:
-        """Hand over all that waits now, one batch for each partition."""
+        """Hand over all that waits now: one batch for each stretch of each partition."""
         taken, self._waiting = self._waiting, {}
         self._count = 0
         self._filled.clear()
         self._room.set()
-        for partition, (generation, records) in taken.items():
-            for batch in _continuous(records):
-                await self._apply(partition, generation, batch)
-
-
-def _continuous(records: list[Record]) -> list[list[Record]]:
-    """Cut where offsets do not follow one another: after a seek back the same records come again."""
-    batches: list[list[Record]] = []
-    start = 0
-    for index in range(1, len(records) + 1):
-        if index == len(records) or records[index].offset != records[index - 1].offset + 1:
-            batches.append(records[start:index])
-            start = index
-    return batches
+        for partition, (generation, stretches) in taken.items():
+            for records in stretches:
+                await self._apply(partition, generation, records)
