@@ -9,8 +9,9 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Self
 
 from bus.events.catalogue import Catalogue
 from bus.events.codec import Codec
@@ -23,14 +24,14 @@ from tests.unit.streams.world import Fact, expected, history, message, published
 
 
 class WorkerProcess:
-    """One `python -m bus.streams`."""
+    """One worker, by default `python -m bus.streams`."""
 
-    def __init__(self, site: Site, name: str) -> None:
+    def __init__(self, folder: Path, name: str, environ: Mapping[str, str], command: Sequence[str] = ("bus.streams",)) -> None:
         self.name = name
-        self.log = site.folder / f"{name}-{uuid.uuid4().hex[:4]}.log"
+        self.log = folder / f"{name}-{uuid.uuid4().hex[:4]}.log"
         with self.log.open("wb") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "bus.streams"], env=site.environment(name), cwd=ROOT, stdout=out, stderr=subprocess.STDOUT
+                [sys.executable, "-m", *command], env=dict(environ), cwd=ROOT, stdout=out, stderr=subprocess.STDOUT
             )
 
     def said(self, event: str) -> int:
@@ -58,6 +59,9 @@ class WorkerProcess:
 class Site:
     """Everything around the workers."""
 
+    #: What is run as a worker.
+    command: Sequence[str] = ("bus.streams",)
+
     def __init__(self, folder: Path, kafka: KafkaSettings) -> None:
         self.folder = folder
         self.schemas = write_schemas(folder / "overlay" / "schemas")
@@ -71,7 +75,7 @@ class Site:
         self.workers: list[WorkerProcess] = []
         self.facts: list[Fact] = []
 
-    async def __aenter__(self) -> Site:
+    async def __aenter__(self) -> Self:
         indicators = load_indicators(self.settings.schemas_roots(), self.catalogue)
         await apply(self.settings.kafka, declared_topics(self.settings, self.catalogue.types, indicators, ["test", "dlh"]))
         await self.publisher.start()
@@ -103,7 +107,7 @@ class Site:
         }
 
     def worker(self, name: str) -> WorkerProcess:
-        process = WorkerProcess(self, name)
+        process = WorkerProcess(self.folder, name, self.environment(name), self.command)
         self.workers.append(process)
         return process
 
@@ -113,7 +117,9 @@ class Site:
         self.facts += facts
         step = 500
         for start in range(0, events, step):
-            await self.publisher.send([message(self.codec, fact, self.settings.kafka.event_partitions) for fact in facts[start : start + step]])
+            await self.publisher.send(
+                [message(self.codec, fact, self.settings.kafka.event_partitions) for fact in facts[start : start + step]]
+            )
             await asyncio.sleep(seconds * step / events)
 
     async def exact(self, indicators: Sequence[str] = ("test.total", "test.count"), seconds: float = 90.0) -> None:
