@@ -51,7 +51,9 @@ class Rate:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--events", type=int, default=2_000_000, help="events in the topic")
     parser.add_argument("--naive-events", type=int, default=40_000, help="how many of them the naive agent gets through (it is slow)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds of ours and of the ceiling; the medians are compared")
@@ -97,7 +99,11 @@ def _bare_getmany(bootstrap: str, count: int) -> Rate:
 def _worker(environ: dict[str, str], count: int, scratch: Path, number: int, expected: Totals) -> tuple[Rate, list[str]]:
     """One worker from nothing: each round folds the whole topic again, under a consumer group of its own and without snapshots."""
     port = free_port()
-    env = os.environ | environ | {"BUS_STREAMS__METRICS_PORT": str(port), "BUS_STREAMS__GROUP": f"bench-{number}", "BUS_LOG__LEVEL": "warning"}
+    env = (
+        os.environ
+        | environ
+        | {"BUS_STREAMS__METRICS_PORT": str(port), "BUS_STREAMS__GROUP": f"bench-{number}", "BUS_LOG__LEVEL": "warning"}
+    )
     _forget_snapshots(environ)
     with (scratch / f"worker-{number}.log").open("wb") as log:
         process = subprocess.Popen([sys.executable, "-m", "bus.streams"], env=env, stdout=log, stderr=log, cwd=ROOT)
@@ -170,7 +176,8 @@ async def _compare(settings: Settings, expected: Totals) -> list[str]:
 
 def _differences(name: str, published: list[Output], wanted: dict[tuple[int, str, str], int]) -> list[str]:
     found = {
-        (value.window_start_us, str(value.dimensions["district"]), str(value.dimensions["service"])): int(value.value or 0) for value in published
+        (value.window_start_us, str(value.dimensions["district"]), str(value.dimensions["service"])): int(value.value or 0)
+        for value in published
     }
     if found == wanted:
         return []
@@ -207,7 +214,9 @@ def _report(out: Path, ours: list[Rate], ceiling: list[Rate], naive: Rate, wrong
     Console().print(table)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-    _console.print(f"written to {out}; rounds, ours: {[f'{rate.per_second:,.0f}' for rate in ours]}, getmany: {[f'{rate.per_second:,.0f}' for rate in ceiling]}")
+    _console.print(
+        f"written to {out}; rounds, ours: {[f'{rate.per_second:,.0f}' for rate in ours]}, getmany: {[f'{rate.per_second:,.0f}' for rate in ceiling]}"
+    )
     for problem in wrong:
         _console.print(f"[red]wrong result:[/red] {problem}")
     return 1 if wrong else 0

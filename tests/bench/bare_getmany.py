@@ -11,7 +11,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 
 async def main(bootstrap: str, topic: str, partitions: int, count: int) -> None:
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest", max_poll_records=20_000)
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest", max_poll_records=20_000
+    )
     await consumer.start()
     try:
         consumer.assign([TopicPartition(topic, number) for number in range(partitions)])

@@ -84,7 +84,12 @@ def publish(bootstrap: str, count: int) -> None:
         {"bootstrap.servers": bootstrap, "linger.ms": 20, "batch.size": 262_144, "queue.buffering.max.messages": 500_000, "acks": "all"}
     )
     framing = b"\x00" + schema.schema_id.to_bytes(4, "big")
-    constant = [("ce_specversion", b"1.0"), ("ce_source", b"bench/load"), ("ce_type", TYPE.encode()), ("ce_dataschema", schema.fingerprint.encode())]
+    constant = [
+        ("ce_specversion", b"1.0"),
+        ("ce_source", b"bench/load"),
+        ("ce_type", TYPE.encode()),
+        ("ce_dataschema", schema.fingerprint.encode()),
+    ]
     rows: list[Reading] = []
 
     def flush() -> None:

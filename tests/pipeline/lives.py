@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
+from functools import partial
+from typing import Any
+from unittest import mock
 
+import bus.indicators.fold
+import bus.streams.folding
 from bus.events.codec import Codec
+from bus.indicators.fold import Batch, FoldUnit
 from bus.indicators.indicator import Indicator, compile_indicator
+from bus.indicators.merge import MergeUnit
 from bus.indicators.outputs import Output
+from bus.indicators.partial import encode
 from bus.kafka.ports import Snapshot, SnapshotStore, TopicPartition
 from bus.kafka.snapshots import KafkaSnapshotStore
 from bus.kafka.topics import CONTROL, PARTIALS
 from bus.ops.values import read_values
 from bus.testing.faults import Cluster, Fault
+from bus.testing.memory import MemoryLog
 from tests.pipeline.histories import TYPES, Expected, Fact, installation, publish
 
 CATALOGUE, INDICATORS = installation()
 CODEC = Codec(CATALOGUE)
 
-Rows = dict[str, list[tuple[object, ...]]]
+Rows = dict[str, list[tuple[Any, ...]]]
 Plan = Mapping[int, Fault]
-Life = Callable[[Sequence[Fact], Plan], Awaitable[tuple[Rows, Cluster]]]
+Life = Callable[[Sequence[Fact], Plan], Coroutine[Any, Any, tuple[Rows, Cluster]]]
 
 
 def cluster_of(plan: Plan, indicators: Mapping[str, Indicator] = INDICATORS) -> Cluster:
@@ -113,7 +122,23 @@ async def forgetful(published: Sequence[Fact], plan: Plan) -> tuple[Rows, Cluste
     return await rest(cluster)
 
 
-LIVES: Mapping[str, Life] = {"ordinary": ordinary, "soon": soon, "astray": astray, "redefined": redefined, "forgetful": forgetful}
+async def crumbs(published: Sequence[Fact], plan: Plan) -> tuple[Rows, Cluster]:
+    """As `ordinary`, with snapshots in many chunks and partials in many parts."""
+    with (
+        mock.patch.object(bus.indicators.fold, "CHUNK_BYTES", 250),
+        mock.patch.object(bus.streams.folding, "encode", partial(encode, max_bytes=420)),
+    ):
+        return await ordinary(published, plan)
+
+
+LIVES: Mapping[str, Life] = {
+    "ordinary": ordinary,
+    "soon": soon,
+    "astray": astray,
+    "redefined": redefined,
+    "forgetful": forgetful,
+    "crumbs": crumbs,
+}
 
 
 class Amnesia:
@@ -134,6 +159,9 @@ class Amnesia:
     async def newest(self, prefix: str = "") -> Mapping[str, int]:
         return await self._store.newest(prefix)
 
+    async def forget(self, unit: str) -> None:
+        await self._store.forget(unit)
+
 
 def older(indicator: Indicator) -> Indicator:
     """The indicator as its version 1 was: it left out what is not above zero."""
@@ -145,7 +173,28 @@ def older(indicator: Indicator) -> Indicator:
 
 async def rows(cluster: Cluster) -> Rows:
     """What any reader of the output topics is left with."""
-    return {name: [_numbers(output) for output in await read_values(cluster.log, CODEC, name) if output.n] for name in sorted(cluster.indicators)}
+    return {
+        name: [_numbers(output) for output in await read_values(cluster.log, CODEC, name) if output.n]
+        for name in sorted(cluster.indicators)
+    }
+
+
+def in_one_go(published: Sequence[Fact]) -> Rows:
+    """Every row, status and revision included, from one batch for each partition and one whole partial of each fold."""
+    log = MemoryLog({f"events.{name}": 2 for name in TYPES})
+    publish(log, CODEC, published, 2)
+    found: Rows = {}
+    for name, indicator in sorted(INDICATORS.items()):
+        merge = MergeUnit.new(0)
+        for partition in range(2):
+            records = log.records(indicator.topic, partition)
+            unit = FoldUnit.new(indicator, indicator.topic, partition, 2)
+            if records:
+                frame = CODEC.decode_batch(indicator.event_type, [r.value or b"" for r in records], [r.offset for r in records])
+                unit.apply(Batch(frame, 0, len(records) - 1))
+            merge.apply([(partition, value) for value in encode(unit.full_partial())])
+        found[name] = [_numbers(output) for output in merge.full_outputs() if output.n]
+    return found
 
 
 def _numbers(output: Output) -> tuple[object, ...]:
@@ -163,7 +212,7 @@ def exact(found: Rows) -> Expected:
             ((epoch + timedelta(microseconds=row[0], hours=7)).replace(tzinfo=None), row[1][0]): (
                 row[5],
                 Fraction(row[3]) / Fraction(row[4]),
-            )  # type: ignore[index,arg-type,misc]
+            )
             for row in each
         }
         for name, each in found.items()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from bus.testing.faults import Fault
 from tests.conftest import examples
 from tests.pipeline.histories import Fact, expected, facts
-from tests.pipeline.lives import LIVES, exact, ordinary
+from tests.pipeline.lives import LIVES, exact, in_one_go, ordinary
 
 LIFE = pytest.mark.parametrize("life", LIVES.values(), ids=LIVES.keys())
 HISTORIES = settings(max_examples=examples(2), phases=[Phase.generate, Phase.explicit], suppress_health_check=list(HealthCheck))
@@ -23,6 +23,7 @@ HISTORIES = settings(max_examples=examples(2), phases=[Phase.generate, Phase.exp
 def test_without_faults_the_numbers_are_those_of_brute_force(life, published: list[Fact]) -> None:
     found, _ = asyncio.run(life(published, {}))
     assert exact(found) == expected(published)
+    assert found == in_one_go(published)
 
 
 @LIFE

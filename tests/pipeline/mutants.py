@@ -1,0 +1,396 @@
+"""The bus with one clause of R1–R5 broken at a time. Each entry says which words it breaks and how; the tests must notice every one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+import bus.indicators.fold
+import bus.kafka.snapshots
+import bus.streams.replay
+import bus.streams.worker
+import bus.testing.faults
+from bus.indicators.batch import Batch, Fresh
+from bus.indicators.edition import Edition
+from bus.indicators.fold import FoldUnit
+from bus.kafka.ports import Message, Snapshot, TopicPartition
+from bus.kafka.topics import SNAPSHOTS
+from bus.streams.lane import Lane
+from bus.streams.loading import LaneLoader
+from bus.streams.outputs import OutputWatch
+from bus.streams.stage import Stage
+
+Break = Callable[[pytest.MonkeyPatch], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """`clause` quotes the rule; `lives` are those in which its absence shows."""
+
+    rule: str
+    clause: str
+    break_it: Break
+    lives: tuple[str, ...] = ("ordinary", "soon")
+
+
+MUTANTS: dict[str, Mutant] = {}
+
+
+def mutant(rule: str, clause: str, *lives: str) -> Callable[[Break], Break]:
+    """Register a way to break a clause under the function's name."""
+
+    def register(break_it: Break) -> Break:
+        MUTANTS[break_it.__name__] = Mutant(rule, clause, break_it, lives or ("ordinary", "soon"))
+        return break_it
+
+    return register
+
+
+# R1
+
+
+@mutant("R1", "a unit never continues another fingerprint's snapshot", "redefined")
+def continues_another_definition(patch: pytest.MonkeyPatch) -> None:
+    choose = LaneLoader._choose_snapshot
+
+    async def any_version(self: LaneLoader[Any, Any], name: str) -> Any:
+        found = await choose(self, name)
+        parts = name.split("/")
+        if found is None and parts[0] == "fold":
+            for other in await self.store.newest("/".join(parts[:2])):
+                if other.split("/")[-2:] == parts[-2:]:
+                    found = await self.store.load(other)
+        return found
+
+    def load(indicator: Any, topic: str, partition: int, partitions: int, offset: int, chunks: Sequence[bytes]) -> FoldUnit:
+        lines = b"".join(chunks).split(b"\n")
+        head = json.loads(lines[0])
+        head["unit"] = FoldUnit(indicator, topic, partition, partitions).unit_id
+        return original(indicator, topic, partition, partitions, offset, [b"\n".join([json.dumps(head).encode(), *lines[1:]])])
+
+    async def every_name(self: LaneLoader[Any, Any], partition: Any, generation: int, known: Any, **options: Any) -> Any:
+        return await load_lane(self, partition, generation, {*known, *self.work.unit_ids(partition)}, **options)
+
+    original, load_lane = FoldUnit.load, LaneLoader.load_lane
+    patch.setattr(LaneLoader, "load_lane", every_name)
+    patch.setattr(LaneLoader, "_choose_snapshot", any_version)
+    patch.setattr(FoldUnit, "load", staticmethod(load))
+
+
+@mutant("R1", "a new or changed definition is folded from offset 0", "redefined")
+def begins_where_the_live_fold_stands(patch: pytest.MonkeyPatch) -> None:
+    arrange = LaneLoader._arrange
+
+    async def late(self: LaneLoader[Any, Any], lane: Lane[Any], units: dict[str, Any], silent: dict[str, Any]) -> None:
+        end = await self.reader.end(lane.partition)
+        for name, unit in list(silent.items()):
+            if unit.offset < 0 and self.work.name == "fold":
+                silent[name] = self.work.fresh(lane.partition, name, end - 1)
+        await arrange(self, lane, units, silent)
+
+    patch.setattr(LaneLoader, "_arrange", late)
+
+
+@mutant("R1", "joins the live fold at exactly its offset", "redefined")
+def joins_before_it_has_caught_up(patch: pytest.MonkeyPatch) -> None:
+    async def hasty(stage: Stage[Any, Any], lane: Lane[Any], group: list[Any]) -> None:
+        async with stage.turn:
+            for replay in group:
+                replay.unit.offset = lane.position - 1
+                await bus.streams.replay._join(stage, lane, replay)
+
+    patch.setattr(bus.streams.replay, "_step", hasty)
+
+
+@mutant("R1", "neither batch boundaries … change a bit")
+def counts_batches_as_revisions(patch: pytest.MonkeyPatch) -> None:
+    partial = FoldUnit._partial
+
+    def counted(self: FoldUnit, first: int, keys: Any, **options: Any) -> Any:
+        for key in keys:
+            self._cells[key][1] += 1
+        return partial(self, first, keys, **options)
+
+    patch.setattr(FoldUnit, "_partial", counted)
+
+
+# R2
+
+
+@mutant("R2", "chunk keys are never reused (unit, offset, chunk, hash)", "crumbs")
+def reuses_chunk_keys(patch: pytest.MonkeyPatch) -> None:
+    use_store(patch, reuse=True)
+
+
+@mutant("R2", "an end record lists them", "crumbs")
+def writes_the_end_record_first(patch: pytest.MonkeyPatch) -> None:
+    use_store(patch, end_first=True)
+
+
+@mutant("R2", "older ones are tombstoned only after the newer end record", "snapshots")
+def removes_before_it_has_written(patch: pytest.MonkeyPatch) -> None:
+    use_store(patch, tombstones_first=True)
+
+
+# R3
+
+
+@mutant("R3", "the complete snapshot with the highest offset (not the last written)", "snapshots")
+def takes_the_last_written(patch: pytest.MonkeyPatch) -> None:
+    complete = bus.kafka.snapshots._Unit.complete
+
+    def last_written(self: Any) -> dict[int, Any]:
+        found = complete(self)
+        if not found:
+            return found
+        newest = max(found.values(), key=lambda end: self.places[end])
+        return {newest.offset: newest}
+
+    patch.setattr(bus.kafka.snapshots._Unit, "complete", last_written)
+
+
+@mutant("R3", "seeks to that offset + 1")
+def continues_one_too_far(patch: pytest.MonkeyPatch) -> None:
+    position = LaneLoader._position_after_load
+
+    def beyond(self: LaneLoader[Any, Any], units: dict[str, Any]) -> int:
+        found = position(self, units)
+        if found:
+            for unit in units.values():
+                unit.offset += unit.offset + 1 == found
+        return found + (1 if found else 0)
+
+    patch.setattr(LaneLoader, "_position_after_load", beyond)
+
+
+@mutant("R3", "a jump is never applied: seek back", "astray")
+def applies_jumps(patch: pytest.MonkeyPatch) -> None:
+    apply = FoldUnit.apply
+
+    def bridged(self: FoldUnit, batch: Batch) -> Any:
+        return apply(self, Batch(batch.frame, min(batch.first, self.offset + 1), batch.last))
+
+    patch.setattr(Stage, "_jumps", lambda self, lane, first: False)
+    patch.setattr(FoldUnit, "apply", bridged)
+
+
+# R4
+
+
+@mutant("R4", "partials up to an offset are acknowledged before the end record of the snapshot at that offset")
+def snapshots_before_partials(patch: pytest.MonkeyPatch) -> None:
+    publish = Stage._publish
+
+    async def late(self: Stage[Any, Any], messages: Any) -> None:
+        for lane in self.lanes.values():
+            lane.acknowledged = lane.position
+            await self._save_lane(lane)
+        await publish(self, messages)
+
+    patch.setattr(Stage, "_publish", late)
+
+
+@mutant("R4", "cumulative values with the partition's offset, never differences")
+def sends_differences(patch: pytest.MonkeyPatch) -> None:
+    partial, settle = FoldUnit._partial, Edition.settle
+
+    def difference(self: FoldUnit, first: int, keys: Any, **options: Any) -> Any:
+        whole = partial(self, first, keys, **options)
+        before: dict[Any, int] = self.__dict__.setdefault("said", {}) if hasattr(self, "__dict__") else {}
+        cells = {}
+        for key, (summary, revision) in whole.cells.items():
+            cells[key] = (summary, revision - before.get(key, 0))
+            before[key] = revision
+        return replace(whole, cells=cells)
+
+    def adding(self: Edition) -> None:
+        if self._pending is not None:
+            source, offset, cells, watermarks = self._pending
+            summed = {key: (acc, revision + source.cells.get(key, (acc, 0))[1]) for key, (acc, revision) in cells.items()}
+            self._pending = (source, offset, summed, watermarks)
+        settle(self)
+
+    patch.setattr(FoldUnit, "_partial", difference)
+    patch.setattr(Edition, "settle", adding)
+
+
+@mutant("R4", "a failed send ends that fold")
+def goes_on_after_a_failed_send(patch: pytest.MonkeyPatch) -> None:
+    async def careless(self: Stage[Any, Any], messages: Any) -> None:
+        if not messages:
+            return
+        try:
+            offsets = await self.publisher.send(messages)
+        except Exception:  # noqa: BLE001
+            return
+        self.work.sent(messages, offsets)
+
+    patch.setattr(Stage, "effect", careless)
+
+
+@mutant("R4", "a large batch travels as parts i/n that are applied together", "crumbs")
+def applies_parts_one_by_one(patch: pytest.MonkeyPatch) -> None:
+    news = Edition.news
+
+    def each(self: Edition, partial: Any) -> Any:
+        return news(self, replace(partial, part=0, parts=1))
+
+    patch.setattr(Edition, "news", each)
+
+
+@mutant("R4", "sent when only the watermarks changed")
+def keeps_quiet_about_watermarks(patch: pytest.MonkeyPatch) -> None:
+    apply = FoldUnit.apply
+
+    def quiet(self: FoldUnit, batch: Batch) -> Any:
+        partial = apply(self, batch)
+        return partial if partial is not None and (partial.cells or partial.faults) else None
+
+    patch.setattr(FoldUnit, "apply", quiet)
+
+
+# R5
+
+
+@mutant("R5", "the highest offset, and ignores older or equal ones")
+def takes_older_partials(patch: pytest.MonkeyPatch) -> None:
+    news = Edition.news
+
+    def gullible(self: Edition, partial: Any) -> Any:
+        source = self._sources.get(partial.partition)
+        if source is not None and source.offset > -2:
+            source.offset = min(source.offset, partial.offset - 1)
+        return news(self, partial)
+
+    patch.setattr(Edition, "news", gullible)
+
+
+@mutant("R5", "an empty one too")
+def forgets_empty_partials(patch: pytest.MonkeyPatch) -> None:
+    news = Edition.news
+
+    def only_full(self: Edition, partial: Any) -> Any:
+        cells = {key: cell for key, cell in partial.cells.items() if cell[0][0]}
+        return news(self, replace(partial, cells=cells)) if cells or not partial.cells else ()
+
+    patch.setattr(Edition, "news", only_full)
+
+
+@mutant("R5", "readers ignore a lower one")
+def readers_take_the_last(patch: pytest.MonkeyPatch) -> None:
+    from bus.indicators.outputs import Output
+
+    patch.setattr(Output, "order", property(lambda self: (0, 0, 0)))
+
+
+@mutant("R5", "the owner reads its own output topic and repeats its record when a lower one appears after it")
+def leaves_lower_records_standing(patch: pytest.MonkeyPatch) -> None:
+    async def idle(self: OutputWatch) -> int:
+        return 0
+
+    patch.setattr(OutputWatch, "step", idle)
+    patch.setattr(OutputWatch, "start", idle)
+
+
+@mutant("R5", "kept and recovered by R1–R4: outputs before the merge's snapshot")
+def merge_snapshots_before_outputs(patch: pytest.MonkeyPatch) -> None:
+    publish = Stage._publish
+
+    async def late(self: Stage[Any, Any], messages: Any) -> None:
+        if self.work.name == "merge":
+            for lane in self.lanes.values():
+                lane.acknowledged = lane.position
+                await self._save_lane(lane)
+        await publish(self, messages)
+
+    async def idle(self: OutputWatch) -> int:
+        return 0
+
+    patch.setattr(Stage, "_publish", late)
+    patch.setattr(OutputWatch, "start", idle)
+
+
+@mutant("R5", "a merge without a snapshot asks the folds to repeat all cells", "forgetful")
+def never_asks(patch: pytest.MonkeyPatch) -> None:
+    async def silent(publisher: Any, partitions: Any) -> None:
+        return None
+
+    patch.setattr(bus.streams.worker, "ask_for_repeats", silent)
+
+
+# R6, the part that fold answers for
+
+
+@mutant("R6", "fold drops an event whose sequence is not above the highest of that source in that partition")
+def folds_repetitions_again(patch: pytest.MonkeyPatch) -> None:
+    fresh = Batch.fresh
+
+    def all_rows(self: Batch, offset: int, ledger: Mapping[str, int], watermarks: Mapping[str, int]) -> Fresh:
+        found = fresh(self, offset, {}, watermarks)
+        import polars as pl
+
+        return replace(found, frame=self.frame.filter(pl.col("_offset") > offset))
+
+    patch.setattr(Batch, "fresh", all_rows)
+
+
+@mutant("R6", "state per subject is ordered by the fact's own version, not by arrival")
+def orders_by_arrival(patch: pytest.MonkeyPatch) -> None:
+    contributions = bus.indicators.fold.contributions
+
+    def arrival(indicator: Any, fresh: Fresh) -> Any:
+        for number, (subject, _, new, fault) in enumerate(contributions(indicator, fresh)):
+            yield subject, arrival.clock + number, new, fault
+        arrival.clock += 1_000
+
+    arrival.clock = 0
+    patch.setattr(bus.indicators.fold, "contributions", arrival)
+
+
+def use_store(patch: pytest.MonkeyPatch, *, reuse: bool = False, end_first: bool = False, tombstones_first: bool = False) -> None:
+    """Replace the snapshot store by a plain one over the same topic, right but for what is asked to be wrong in it."""
+
+    class Plain:
+        def __init__(self, publisher: Any, reader: Any) -> None:
+            self.publisher, self.reader = publisher, reader
+
+        async def save(self, unit: str, offset: int, chunks: Sequence[bytes]) -> None:
+            before = await self._records(unit)
+            keys = [json.dumps(["chunk", unit, 0 if reuse else offset, number]).encode() for number in range(len(chunks))]
+            end = json.dumps(["end", unit, offset]).encode()
+            if tombstones_first:
+                await self._write([(key, None) for key in before])
+            listed = (end, json.dumps([key.decode() for key in keys]).encode())
+            written = list(zip(keys, chunks, strict=True))
+            await self._write([listed, *written] if end_first else [*written, listed])
+
+        async def _write(self, entries: Sequence[tuple[bytes, bytes | None]]) -> None:
+            for key, value in entries:
+                await self.publisher.send([Message(SNAPSHOTS, 0, key, value)])
+
+        async def _records(self, unit: str = "") -> dict[bytes, bytes]:
+            found: dict[bytes, bytes | None] = {}
+            place = TopicPartition(SNAPSHOTS, 0)
+            async for batch in self.reader.read(place, 0, await self.reader.end(place)):
+                found |= {record.key: record.value for record in batch if not unit or json.loads(record.key)[1] == unit}
+            return {key: value for key, value in found.items() if value is not None}
+
+        async def load(self, unit: str) -> Snapshot | None:
+            records = await self._records(unit)
+            ends = {json.loads(key)[2]: json.loads(value) for key, value in records.items() if json.loads(key)[0] == "end"}
+            for offset in sorted(ends, reverse=True):
+                chunks = [records.get(key.encode()) for key in ends[offset]]
+                if end_first or None not in chunks:
+                    return Snapshot(unit, offset, tuple(chunk or b"" for chunk in chunks))
+            return None
+
+        async def newest(self, prefix: str = "") -> dict[str, int]:
+            units = {json.loads(key)[1] for key in await self._records()}
+            found = {unit: await self.load(unit) for unit in units if unit.startswith(prefix)}
+            return {unit: snapshot.offset for unit, snapshot in found.items() if snapshot is not None}
+
+    patch.setattr(bus.testing.faults, "KafkaSnapshotStore", Plain)
