@@ -36,7 +36,7 @@ soak: ready ## the crash and fault campaigns in full size (hours; SIMPUL_SEED=n 
 kafka: ready ## start one real Apache Kafka node on this machine, until Ctrl-C (Java and Maven)
 	@$(BIN)/bus kafka $(ARGS)
 
-reference: ready ## write docs/reference.md from the code
+reference: ready ## write deploy/reference.md from the code
 	@$(BIN)/python -m bus.testing.reference
 
 lock: ready ## choose versions anew and write requirements.lock and its inventory of wheels (ARGS=--upgrade)

@@ -91,7 +91,7 @@ class Worker:
         self.fold_gatherer = Gatherer(self._hand_over, clock, limit=limit)
         self.merge_gatherer = Gatherer(self._hand_over, clock, limit=limit, rest=_MERGE_REST)
         #: Shows outputs in the live table; set by the app.
-        self.show: Callable[[Iterable[Output]], None] = lambda outputs: None
+        self.show: Callable[[Iterable[Output]], None] = _show_nowhere
         self._flow: Flow | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -218,6 +218,10 @@ class Worker:
         if woken:
             await flow.seek(woken)
         _log.info("indicators_reloaded", indicators=len(indicators))
+
+
+def _show_nowhere(outputs: Iterable[Output]) -> None:
+    """Without an app there is no table."""
 
 
 def fail(error: BaseException) -> NoReturn:

@@ -1,4 +1,4 @@
-"""The reference page, docs/reference.md: settings, metrics, indicators and rules as the code has them. `python -m bus.testing.reference` writes it.
+"""The reference page, deploy/reference.md: settings, metrics, indicators and rules as the code has them. `python -m bus.testing.reference` writes it.
 
 Commands describe themselves (`bus --help`) and are held to the documentation by tests/conformance/test_docs.py.
 """

@@ -103,7 +103,7 @@ def decisions_have_the_form(subject: Documents) -> Iterable[Problem]:
 
 
 RULES: tuple[Rule[Documents], ...] = (
-    Rule("D01", "every setting, metric, indicator and rule is in docs/reference.md", reference_is_current),
+    Rule("D01", "every setting, metric, indicator and rule is in deploy/reference.md", reference_is_current),
     Rule("D02", "the README's snippets name commands and targets that exist", snippets_name_what_exists),
     Rule("D03", "an __all__ is complete", exports_are_complete),
     Rule("D05", "a decision has its own number, five sections and 60 lines at most", decisions_have_the_form),
