@@ -65,6 +65,8 @@ class Stage(LaneLoader[U, B], Generic[U, B]):
         self.lanes: dict[TopicPartition, Lane[U]] = {}
         self.turn = asyncio.Lock()
         self._next_snapshot = clock.monotonic() + snapshot_seconds
+        self._next_when_quiet = self._next_snapshot
+        self._last_batch = clock.monotonic()
         self._broken: BusError | None = None
         self._ownerships = 0
 
@@ -143,7 +145,8 @@ class Stage(LaneLoader[U, B], Generic[U, B]):
                 )
             started = self.clock.monotonic()
             await self._apply(lane, self.prepare(lane, records))
-            self._observe(lane, len(records), self.clock.monotonic() - started)
+            self._last_batch = self.clock.monotonic()
+            self._observe(lane, len(records), self._last_batch - started)
             return None
 
     def _accepts(self, partition: TopicPartition, generation: int) -> Lane[U] | None:
@@ -215,8 +218,11 @@ class Stage(LaneLoader[U, B], Generic[U, B]):
     # snapshots
 
     async def tick(self) -> int:
-        """Between batches: write snapshots of changed units when it is time, so that it takes at most a tenth of the time (R2)."""
-        if self.clock.monotonic() < self._next_snapshot:
+        """Between batches: write snapshots of changed units when it is time, so that it takes at most a tenth of the time (R2).
+
+        Once traffic has stopped it keeps nobody waiting, so that the last changes become durable soon, however slow the store is.
+        """
+        if self.clock.monotonic() < (self._next_when_quiet if self._quiet else self._next_snapshot):
             return 0
         async with self.turn:
             self._check()
@@ -225,8 +231,15 @@ class Stage(LaneLoader[U, B], Generic[U, B]):
             for lane in list(self.lanes.values()):
                 written += await self._save_lane(lane)
             ended = self.clock.monotonic()
-            self._next_snapshot = max(started + self.snapshot_seconds, ended + 9 * (ended - started))
+            self._next_when_quiet = max(started + self.snapshot_seconds, ended)
+            self._next_snapshot = max(self._next_when_quiet, ended + 9 * (ended - started))
         return written
+
+    @property
+    def _quiet(self) -> bool:
+        """Whether no batch came for a while and none is being replayed."""
+        silent = self.clock.monotonic() - self._last_batch >= self.snapshot_seconds
+        return silent and not any(lane.replays for lane in self.lanes.values())
 
     async def _save_lane(self, lane: Lane[U], *, owned: bool = True) -> int:
         """The lane's changed units; how many."""

@@ -17,7 +17,7 @@ from bus.settings import PREFIX, ROOT, Settings
 from bus.testing.rules_metrics import describe
 from bus.testing.workspace import Workspace
 
-PAGE = ROOT / "docs" / "reference.md"
+PAGE = ROOT / "deploy" / "reference.md"
 _HEAD = """# Reference
 
 Made from the code by `make reference`; rule D01 compares. Do not edit.

@@ -27,7 +27,7 @@ class Documents:
 
 
 def reference_is_current(subject: Documents) -> Iterable[Problem]:
-    path = subject.root / "docs" / "reference.md"
+    path = subject.root / "deploy" / "reference.md"
     written = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
     wanted = subject.reference().splitlines()
     if written != wanted:
