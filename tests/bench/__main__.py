@@ -77,7 +77,8 @@ def _run(bootstrap: str, options: argparse.Namespace, scratch: Path) -> int:
     asyncio.run(apply(settings.kafka, installation.topics()))
     with _console.status(f"publishing {count:,} events"):
         publish(bootstrap, count)
-    ours, ceiling, wrong = [], [], []
+    ours, ceiling = [], []
+    wrong: list[str] = []
     expected = totals(count)
     for number in range(options.rounds):
         with _console.status(f"round {number + 1} of {options.rounds}: bare getmany"):

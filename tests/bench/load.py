@@ -94,7 +94,10 @@ def publish(bootstrap: str, count: int) -> None:
 
     def flush() -> None:
         for reading, datum in zip(rows, _datums(rows, schema.hot_json), strict=True):
-            headers = [("ce_id", f"00000000-0000-5000-8000-{reading.number:012d}".encode()), *constant]
+            headers: list[tuple[str, str | bytes | None]] = [
+                ("ce_id", f"00000000-0000-5000-8000-{reading.number:012d}".encode()),
+                *constant,
+            ]
             producer.produce(TOPIC, partition=reading.partition, key=f"r{reading.number}", value=framing + datum, headers=headers)
         producer.poll(0)
         while len(producer) > 300_000:
