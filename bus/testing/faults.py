@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from bus.errors import BusError
 from bus.events.catalogue import Catalogue
 from bus.indicators.indicator import Indicator
-from bus.kafka.ports import Record, SnapshotStore, TopicPartition
+from bus.kafka.ports import Publisher, Record, SnapshotStore, TopicPartition
 from bus.kafka.snapshots import KafkaSnapshotStore
 from bus.kafka.topics import PARTIALS, declared_topics
 from bus.settings import Settings
@@ -270,7 +270,7 @@ class Cluster(Gate):
             await self.proceed(zombie)
 
 
-def plain_store(publisher: GatedPublisher, log: MemoryLog) -> SnapshotStore:
+def plain_store(publisher: Publisher, log: MemoryLog) -> SnapshotStore:
     """The snapshot store as it is."""
     return KafkaSnapshotStore(publisher, log)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 import bus.indicators.fold
+import bus.indicators.rows
 import bus.kafka.snapshots
 import bus.streams.replay
 import bus.streams.worker
@@ -29,22 +31,23 @@ Break = Callable[[pytest.MonkeyPatch], None]
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """`clause` quotes the rule; `lives` are those in which its absence shows."""
+    """`clause` quotes the rule; `lives` (or laws) are those in which its absence shows, under faults at writes to topics `at…`."""
 
     rule: str
     clause: str
     break_it: Break
-    lives: tuple[str, ...] = ("ordinary", "soon")
+    lives: tuple[str, ...]
+    at: str
 
 
 MUTANTS: dict[str, Mutant] = {}
 
 
-def mutant(rule: str, clause: str, *lives: str) -> Callable[[Break], Break]:
+def mutant(rule: str, clause: str, *lives: str, at: str = "") -> Callable[[Break], Break]:
     """Register a way to break a clause under the function's name."""
 
     def register(break_it: Break) -> Break:
-        MUTANTS[break_it.__name__] = Mutant(rule, clause, break_it, lives or ("ordinary", "soon"))
+        MUTANTS[break_it.__name__] = Mutant(rule, clause, break_it, lives or ("ordinary",), at)
         return break_it
 
     return register
@@ -121,12 +124,12 @@ def counts_batches_as_revisions(patch: pytest.MonkeyPatch) -> None:
 # R2
 
 
-@mutant("R2", "chunk keys are never reused (unit, offset, chunk, hash)", "crumbs")
+@mutant("R2", "chunk keys are never reused (unit, offset, chunk, hash)", "crumbs", at="bus.snapshots")
 def reuses_chunk_keys(patch: pytest.MonkeyPatch) -> None:
     use_store(patch, reuse=True)
 
 
-@mutant("R2", "an end record lists them", "crumbs")
+@mutant("R2", "an end record lists them", "crumbs", at="bus.snapshots")
 def writes_the_end_record_first(patch: pytest.MonkeyPatch) -> None:
     use_store(patch, end_first=True)
 
@@ -181,7 +184,7 @@ def applies_jumps(patch: pytest.MonkeyPatch) -> None:
 # R4
 
 
-@mutant("R4", "partials up to an offset are acknowledged before the end record of the snapshot at that offset")
+@mutant("R4", "partials up to an offset are acknowledged before the end record of the snapshot at that offset", at="bus.partials")
 def snapshots_before_partials(patch: pytest.MonkeyPatch) -> None:
     publish = Stage._publish
 
@@ -218,7 +221,7 @@ def sends_differences(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Edition, "settle", adding)
 
 
-@mutant("R4", "a failed send ends that fold")
+@mutant("R4", "a failed send ends that fold", at="bus.partials")
 def goes_on_after_a_failed_send(patch: pytest.MonkeyPatch) -> None:
     async def careless(self: Stage[Any, Any], messages: Any) -> None:
         if not messages:
@@ -242,7 +245,7 @@ def applies_parts_one_by_one(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Edition, "news", each)
 
 
-@mutant("R4", "sent when only the watermarks changed")
+@mutant("R4", "sent when only the watermarks changed", "watermarks")
 def keeps_quiet_about_watermarks(patch: pytest.MonkeyPatch) -> None:
     apply = FoldUnit.apply
 
@@ -256,7 +259,7 @@ def keeps_quiet_about_watermarks(patch: pytest.MonkeyPatch) -> None:
 # R5
 
 
-@mutant("R5", "the highest offset, and ignores older or equal ones")
+@mutant("R5", "the highest offset, and ignores older or equal ones", at="bus.partials")
 def takes_older_partials(patch: pytest.MonkeyPatch) -> None:
     news = Edition.news
 
@@ -280,14 +283,14 @@ def forgets_empty_partials(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Edition, "news", only_full)
 
 
-@mutant("R5", "readers ignore a lower one")
+@mutant("R5", "readers ignore a lower one", at="indicators.")
 def readers_take_the_last(patch: pytest.MonkeyPatch) -> None:
     from bus.indicators.outputs import Output
 
     patch.setattr(Output, "order", property(lambda self: (0, 0, 0)))
 
 
-@mutant("R5", "the owner reads its own output topic and repeats its record when a lower one appears after it")
+@mutant("R5", "the owner reads its own output topic and repeats its record when a lower one appears after it", at="indicators.")
 def leaves_lower_records_standing(patch: pytest.MonkeyPatch) -> None:
     async def idle(self: OutputWatch) -> int:
         return 0
@@ -296,7 +299,7 @@ def leaves_lower_records_standing(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(OutputWatch, "start", idle)
 
 
-@mutant("R5", "kept and recovered by R1–R4: outputs before the merge's snapshot")
+@mutant("R5", "kept and recovered by R1–R4: outputs before the merge's snapshot", at="indicators.")
 def merge_snapshots_before_outputs(patch: pytest.MonkeyPatch) -> None:
     publish = Stage._publish
 
@@ -340,14 +343,14 @@ def folds_repetitions_again(patch: pytest.MonkeyPatch) -> None:
 
 @mutant("R6", "state per subject is ordered by the fact's own version, not by arrival")
 def orders_by_arrival(patch: pytest.MonkeyPatch) -> None:
-    contributions = bus.indicators.fold.contributions
+    contributions = bus.indicators.rows.contributions
+
+    arrivals = itertools.count()
 
     def arrival(indicator: Any, fresh: Fresh) -> Any:
-        for number, (subject, _, new, fault) in enumerate(contributions(indicator, fresh)):
-            yield subject, arrival.clock + number, new, fault
-        arrival.clock += 1_000
+        for subject, _, new, fault in contributions(indicator, fresh):
+            yield subject, next(arrivals), new, fault
 
-    arrival.clock = 0
     patch.setattr(bus.indicators.fold, "contributions", arrival)
 
 
