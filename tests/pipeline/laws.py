@@ -13,8 +13,8 @@ from bus.kafka.topics import SNAPSHOTS, partition_of
 from bus.testing.faults import Cluster
 from bus.testing.gate import Fault
 from bus.testing.memory import MemoryLog
-from tests.pipeline.histories import READING, Fact, publish
-from tests.pipeline.lives import CODEC, Rows, cluster_of, in_one_go, rows
+from tests.pipeline.histories import READING, Fact, expected, publish
+from tests.pipeline.lives import CODEC, Rows, cluster_of, exact, in_one_go, rows
 
 Law = Callable[[], Iterator[str]]
 
@@ -105,6 +105,20 @@ def watermarks() -> Iterator[str]:
         yield "a watermark that moved alone was not heard of"
 
 
+def arithmetic() -> Iterator[str]:
+    """R1: sums are exact beyond the width of the values that are summed."""
+    large = [Fact(READING, "lab/a", number, f"r{number}", 1, Op.CREATE, 0, "utara", 2_000_000_000) for number in range(1, 9)]
+
+    async def live() -> Rows:
+        cluster = cluster_of({})
+        publish(cluster.log, CODEC, large, 2)
+        await cluster.drain()
+        return await rows(cluster)
+
+    if exact(asyncio.run(live())) != expected(large):
+        yield "a sum wrapped"
+
+
 def ownership() -> Iterator[str]:
     """R3: batches of an older generation, of partitions given away, and older ones than the state leave it as it is."""
 
@@ -185,6 +199,7 @@ def log_of(cluster: Cluster, place: TopicPartition) -> list:  # type: ignore[typ
 
 
 LAWS: Mapping[str, Law] = {
+    "arithmetic": arithmetic,
     "snapshots": snapshots,
     "watermarks": watermarks,
     "ownership": ownership,

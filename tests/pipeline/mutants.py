@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import polars as pl
 import pytest
 
 import bus.indicators.fold
-import bus.indicators.rows
 import bus.kafka.snapshots
 import bus.streams.replay
 import bus.streams.worker
@@ -116,6 +116,11 @@ def counts_batches_as_revisions(patch: pytest.MonkeyPatch) -> None:
         return partial(self, first, keys, **options)
 
     patch.setattr(FoldUnit, "_partial", counted)
+
+
+@mutant("R1", "sums in Int128 (Polars' Int32/Int64 sums wrap silently)", "arithmetic")
+def sums_in_32_bits(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(pl, "Int128", pl.Int32)
 
 
 # R2
