@@ -101,10 +101,26 @@ def print_json(value: object) -> None:
     typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
 
 
+#: A person waits for a command's answer: a broker that is away is said to be so after this long.
+_PATIENCE_SECONDS = 10.0
+
+
+def impatient(settings: Settings) -> Settings:
+    """The settings for a command that answers once: it gives up soon when no broker answers."""
+    kafka = settings.kafka
+    seconds = min(kafka.retry_seconds, _PATIENCE_SECONDS)
+    return settings.model_copy(update={"kafka": kafka.model_copy(update={"retry_seconds": seconds})})
+
+
 def require_broker(settings: Settings) -> None:
     """Raises `ConfigurationError` saying how to name a broker, when none is named."""
     if not settings.kafka.bootstrap_servers:
         what = "no broker is named. Start one (`make kafka`, or `bus broker` for a trial) and say where it is"
         raise ConfigurationError(
-            [Problem("BUS_KAFKA__BOOTSTRAP_SERVERS", f"{what}, for example BUS_KAFKA__BOOTSTRAP_SERVERS=127.0.0.1:9092")]
+            [
+                Problem(
+                    "BUS_KAFKA__BOOTSTRAP_SERVERS",
+                    f"{what}, for example BUS_KAFKA__BOOTSTRAP_SERVERS=127.0.0.1:9092 (and BUS_KAFKA__EMBEDDED=true for `bus broker`)",
+                )
+            ]
         )

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from bus.cli.context import AsJson, Context, Overlay, context, err, out, print_json, require_broker, run_async
+from bus.cli.context import AsJson, Context, Overlay, context, err, impatient, out, print_json, require_broker, run_async
 from bus.clock import SystemClock
 from bus.errors import ConfigurationError, Problem
 from bus.ingest.manifest import Agency
@@ -43,8 +43,9 @@ def list_entries(
     resolved: Annotated[bool, typer.Option("--all", help="Also what is resolved.")] = False,
     overlay: Overlay = None,
     as_json: AsJson = False,
+    english: Annotated[bool, typer.Option("--english", help="Say what is wrong in English.")] = False,
 ) -> None:
-    """What is in quarantine: file, line, field, and what is allowed. Needs no key.
+    """What is in quarantine: file, line, field, and what is allowed, in Indonesian, as agencies read it. Needs no key.
 
     Example: bus quarantine list dlh
     """
@@ -58,7 +59,12 @@ def list_entries(
     for entries in found.values():
         for each in entries:
             table.add_row(
-                each.place.key, each.state, each.file, str(each.line), each.reason.get("rule", ""), each.reason.get("message_en", "")
+                each.place.key,
+                each.state,
+                each.file,
+                str(each.line),
+                each.reason.get("rule", ""),
+                each.reason.get("message_en" if english else "message", ""),
             )
     if table.row_count:
         out.print(table)
@@ -175,14 +181,14 @@ def _private(here: Context, agency: str, key: Path | None) -> Path:
 async def _list(here: Context, agency: str | None, *, state: str | None) -> dict[str, list[Entry]]:
     installation = Installation.load(here.settings)
     names = [_agency(installation, agency).id] if agency else list(installation.agencies)
-    async with connect(here.settings) as log:
+    async with connect(impatient(here.settings)) as log:
         return {name: list(await list_quarantine(log.reader, name, state=state)) for name in names}
 
 
 async def _show(here: Context, agency: str, place: Place | LogPlace, key: Path | None) -> Shown:
     installation = Installation.load(here.settings)
     _agency(installation, agency)
-    async with connect(here.settings) as log:
+    async with connect(impatient(here.settings)) as log:
         if isinstance(place, LogPlace):
             return await show_original(log.reader, installation.codec, agency, place)
         return await show(log.reader, agency, place, private_key=_private(here, agency, key))
@@ -191,7 +197,7 @@ async def _show(here: Context, agency: str, place: Place | LogPlace, key: Path |
 async def _replay(here: Context, agency: str, places: list[Place | LogPlace] | None, key: Path | None) -> list[Replayed]:
     installation = Installation.load(here.settings)
     chosen = _agency(installation, agency)
-    async with connect(here.settings) as log:
+    async with connect(impatient(here.settings)) as log:
         found = await replay(
             chosen,
             publisher=log.publisher,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import csv
 import os
 import time
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from bus.cli.context import Context, Lifeline, Overlay, context, err, require_broker, run_async
@@ -136,20 +138,39 @@ def _until_idle(here: Context, installation: Installation, todo: Backfill, expor
     configure_logging(here.settings.log, role="supervisor", tool=todo.log_dir is not None)
     began = time.monotonic()
     if export is not None:
+        if clash := [each for each in todo.inputs if each.folder == export]:
+            raise ConfigurationError([Problem(f"--export {export}", f"is also read from: --input {clash[0]}; give another folder")])
         prepare_folder(export)
+    if empty := [each for each in todo.inputs if not any(path.is_file() for path in each.folder.iterdir())]:
+        raise ConfigurationError([Problem(f"--input {each}", "there is no file in that folder") for each in empty])
     with Bars(enabled=err.is_terminal and todo.log_dir is not None) as bars:
         quarantined = run_async(_work(here, installation, todo, export, bars))
     err.print(f"done in {time.monotonic() - began:.1f} s")
     if quarantined:
         err.print(f"[yellow]{len(quarantined):,} in quarantine:[/yellow]")
         for entry in quarantined[:_SHOWN]:
-            err.print(f"  {entry.reason.get('message_en', '')}", soft_wrap=True, markup=False)
+            err.print(f"  {entry.reason.get('message', '')}", soft_wrap=True, markup=False)
+            err.print(f"  [dim]{escape(entry.reason.get('message_en', ''))}[/dim]", soft_wrap=True)
         if len(quarantined) > _SHOWN:
-            err.print(f"  … and {len(quarantined) - _SHOWN:,} more")
+            where = _write_all(quarantined, todo.log_dir or here.settings.data_dir.resolve() / "logs")
+            err.print(f"  … and {len(quarantined) - _SHOWN:,} more; all of them are in {where}", soft_wrap=True, markup=False)
     if strict and quarantined:
         err.print("[red]error:[/red] --strict, and something is in quarantine")
         return 1
     return 0
+
+
+def _write_all(quarantined: Sequence[Entry], folder: Path) -> Path:
+    """Every refusal as a row; holds what the messages hold, nothing of the records themselves."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "quarantine.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["place", "file", "line", "rule", "message", "message_en"])
+        for each in quarantined:
+            reason = each.reason
+            writer.writerow([each.place.key, each.file, each.line, *(reason.get(name, "") for name in ("rule", "message", "message_en"))])
+    return path
 
 
 async def _work(here: Context, installation: Installation, todo: Backfill, export: Path | None, bars: Bars) -> list[Entry]:

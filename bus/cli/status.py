@@ -7,7 +7,7 @@ from dataclasses import asdict
 import typer
 from rich.table import Table
 
-from bus.cli.context import AsJson, Context, Overlay, context, out, print_json, require_broker, run_async
+from bus.cli.context import AsJson, Context, Overlay, context, impatient, out, print_json, require_broker, run_async
 from bus.ops.installation import Installation
 from bus.ops.status import Status, look
 from bus.ops.wiring import connect
@@ -34,7 +34,7 @@ def status(overlay: Overlay = None, as_json: AsJson = False) -> None:
 
 async def _look(here: Context) -> Status:
     installation = Installation.load(here.settings)
-    async with connect(here.settings) as log:
+    async with connect(impatient(here.settings)) as log:
         return await look(installation, log)
 
 

@@ -10,7 +10,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from bus.cli.context import AsJson, Context, Overlay, context, err, out, print_json, require_broker, run_async
+from bus.cli.context import AsJson, Context, Overlay, context, err, impatient, out, print_json, require_broker, run_async
 from bus.errors import ConfigurationError, Problem
 from bus.ops.installation import Installation
 from bus.ops.verification import Report, verify
@@ -82,7 +82,7 @@ def _differences(reports: Sequence[Report]) -> None:
 async def _verify(here: Context, names: list[str] | None, cells: list[str]) -> list[Report]:
     installation = Installation.load(here.settings)
     columns = (TextColumn("reading events"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    async with connect(here.settings) as log:
+    async with connect(impatient(here.settings)) as log:
         with Progress(*columns, console=err, disable=not err.is_terminal, transient=True) as bar:
             task = bar.add_task("read", total=None)
             return await verify(

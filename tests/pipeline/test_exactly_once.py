@@ -14,12 +14,12 @@ from tests.pipeline.histories import Fact, expected, facts
 from tests.pipeline.lives import LIVES, exact, in_one_go, ordinary
 
 LIFE = pytest.mark.parametrize("life", LIVES.values(), ids=LIVES.keys())
-HISTORIES = settings(max_examples=examples(2), phases=[Phase.generate, Phase.explicit], suppress_health_check=list(HealthCheck))
+HISTORIES = settings(max_examples=examples(1), phases=[Phase.generate, Phase.explicit], suppress_health_check=list(HealthCheck))
 
 
 @LIFE
 @given(published=facts())
-@settings(max_examples=examples(25), suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(12), suppress_health_check=list(HealthCheck))
 def test_without_faults_the_numbers_are_those_of_brute_force(life, published: list[Fact]) -> None:
     found, _ = asyncio.run(life(published, {}))
     assert exact(found) == expected(published)
@@ -38,7 +38,7 @@ def test_a_fault_at_any_effect_changes_nothing(life, fault: Fault, published: li
 
 
 @LIFE
-@settings(max_examples=examples(10), suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(6), suppress_health_check=list(HealthCheck))
 @given(published=facts(), plan=st.dictionaries(st.integers(0, 150), st.sampled_from(list(Fault)), min_size=2, max_size=8))
 def test_many_faults_in_one_life_change_nothing(life, published: list[Fact], plan: dict[int, Fault]) -> None:
     wanted, _ = asyncio.run(life(published, {}))
@@ -46,7 +46,7 @@ def test_many_faults_in_one_life_change_nothing(life, published: list[Fact], pla
     assert found == wanted
 
 
-@settings(max_examples=examples(20), suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(10), suppress_health_check=list(HealthCheck))
 @given(published=facts(), batch=st.integers(1, 9))
 def test_batch_boundaries_change_nothing(published: list[Fact], batch: int) -> None:
     wanted, _ = asyncio.run(ordinary(published, {}))

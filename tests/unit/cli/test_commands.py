@@ -11,8 +11,10 @@ import typer
 
 from bus import __version__
 from bus.cli.app import app, main
+from bus.cli.context import impatient
 from bus.errors import ConfigurationError
 from bus.ops.backfill import prepare_folder
+from bus.settings import Settings
 
 
 @pytest.fixture(autouse=True)
@@ -134,3 +136,19 @@ def test_an_export_that_cannot_be_written_is_said_before_the_work(tmp_path: Path
     (tmp_path / "file").touch()
     with pytest.raises(ConfigurationError, match="cannot be written to"):
         prepare_folder(tmp_path / "file" / "out")
+
+
+def test_an_input_folder_without_a_file_is_no_success(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "in").mkdir()
+    assert _code("run", "--until-idle", "--input", f"dlh={tmp_path / 'in'}", "--export", str(tmp_path / "out")) == 2
+    assert "there is no file in that folder" in capsys.readouterr().err
+
+
+def test_numbers_are_not_written_where_they_would_be_read_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "januari.csv").write_text("tanggal\n")
+    assert _code("run", "--until-idle", "--input", f"dlh={tmp_path}", "--export", str(tmp_path)) == 2
+    assert "give another folder" in capsys.readouterr().err
+
+
+def test_a_command_gives_up_on_a_broker_sooner_than_a_role() -> None:
+    assert impatient(Settings()).kafka.retry_seconds <= 10 < Settings().kafka.retry_seconds
