@@ -1,1 +1,1 @@
-"""The agencies: one folder each, found by their manifests (DESIGN §7)."""
+"""The agencies: one folder each, found by their manifests (ADR 0005)."""

@@ -1,6 +1,6 @@
 """What the bus makes of an Avro type: its Polars type, whether the hot path may read it, the plain form that both decoders read.
 
-Only the type's description is looked at, never data: whether a schema is hot is decided once, at load (DESIGN §5). Knows nothing of
+Only the type's description is looked at, never data: whether a schema is hot is decided once, at load. Knows nothing of
 files, ids or envelopes.
 """
 

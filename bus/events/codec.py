@@ -1,4 +1,4 @@
-"""Events to Kafka values and back: Confluent framing, CloudEvents headers, strict Avro (DESIGN §5)."""
+"""Events to Kafka values and back: Confluent framing, CloudEvents headers, strict Avro."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every event carries, whatever it tells: CloudEvents attributes and the fields that the exact engine lives on (DESIGN §5)."""
+"""What every event carries, whatever it tells: CloudEvents attributes and the fields that the exact engine lives on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recognises a NIK (population number) wherever it hides, so that none ever enters Kafka (DESIGN §5, DOMAIN §3).
+"""Recognises a NIK (population number) wherever it hides, so that none ever enters Kafka (structure as Dukcapil publishes it).
 
 Sixteen digits PPKKCC DDMMYY SSSS: day 01-31, or 41-71 for women; month 01-12; serial from 0001. Nothing here returns or keeps the digits.
 """

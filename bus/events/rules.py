@@ -1,4 +1,4 @@
-"""Conformance rules K01-K07 for schemas (STYLE §8): plain functions from one schema file to its problems.
+"""Conformance rules K01-K07 for schemas: plain functions from one schema file to its problems.
 
 Each rule looks at its own matter only and is silent where an earlier rule already fails, so that one fault is one finding.
 """

@@ -25,7 +25,7 @@ _INT, _LONG = (-(1 << 31), (1 << 31) - 1), (-(1 << 63), (1 << 63) - 1)
 EARLIEST, LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
 
-_NO_NIK = "no NIK: the connector replaces it by its HMAC (DESIGN §5)"
+_NO_NIK = "no NIK: the connector replaces it by its HMAC"
 
 
 def shape_of(value: object) -> str:

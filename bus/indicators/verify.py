@@ -1,4 +1,4 @@
-"""Recomputing published numbers from their own evidence, with the worker's functions: the proof behind DESIGN §1.
+"""Recomputing published numbers from their own evidence, with the worker's functions: the proof behind the promise in the README.
 
 Pure: the caller reads the log and feeds it in. Cells of one version that were published at different evidence are checked in one pass over
 each partition.

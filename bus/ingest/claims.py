@@ -1,4 +1,4 @@
-"""Which file is which delivery of a source (DESIGN R6): the first claim in `bus.claims` for a number holds, whoever reads it later.
+"""Which file is which delivery of a source (ADR 0014 R6): the first claim in `bus.claims` for a number holds, whoever reads it later.
 
 Every whole file gets a number, one that repeats the newest delivery (`duplicate_of`) or cannot be read too, so that no restart takes an
 old file for a new one. A file is known by its name and the hash of its content; a name whose content changed is a new delivery.

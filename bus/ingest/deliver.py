@@ -1,4 +1,4 @@
-"""One delivery from its claim to its checkpoint: events, then quarantine, batch by batch; then the rows, then the checkpoint (DESIGN R6).
+"""One delivery from its claim to its checkpoint: events, then quarantine, batch by batch; then the rows, then the checkpoint (ADR 0014 R6).
 
 Whatever effect it is stopped after, delivering again from (rows after the delivery before, file content) says the same again.
 """

@@ -1,4 +1,4 @@
-"""What a delivery means: each record compared with the state after the delivery before it (DESIGN R6). Pure; no file, no log, no clock.
+"""What a delivery means: each record compared with the state after the delivery before it (ADR 0014 R6). Pure; no file, no log, no clock.
 
 The same state and the same records give the same events with the same sequences, so a delivery that was interrupted is simply derived
 again. A record is accepted or refused as a whole.

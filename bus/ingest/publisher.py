@@ -1,4 +1,4 @@
-"""Sends derived events in the order of their sequences (DESIGN R6); knows nothing of files."""
+"""Sends derived events in the order of their sequences (ADR 0014 R6); knows nothing of files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a source has said so far: for each key the events of its newest record. Deliveries are compared with it (DESIGN R6).
+"""What a source has said so far: for each key the events of its newest record. Deliveries are compared with it (ADR 0014 R6).
 
 Pure: the state after delivery d is a function of the state after d-1 and the file. Kept by a `SnapshotStore` as unit `rows/<source>`
 at offset d.

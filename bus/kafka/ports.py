@@ -53,7 +53,7 @@ class Publisher(Protocol):
     of them may be there more than once, and may still arrive after the call has raised (a write whose acknowledgement was lost).
 
     So a caller that now sends the same messages again, in the same order and before anything that has to come after them, leaves no hole;
-    readers drop what they know by its sequence (DESIGN R6) or its offset (R4). Nothing of this holds between calls that overlap.
+    readers drop what they know by its sequence (ADR 0014 R6) or its offset (R4). Nothing of this holds between calls that overlap.
     """
 
     async def send(self, messages: Sequence[Message]) -> Sequence[int]:
@@ -95,7 +95,7 @@ class Snapshot:
 
 
 class SnapshotStore(Protocol):
-    """Durable states of units (DESIGN R2, R3).
+    """Durable states of units (ADR 0014 R2, R3).
 
     A snapshot counts only when all its chunks and its end record are there; the newest is the one with the highest offset, not the
     one written last. Chunk keys are never reused; older ones are removed only after a newer end record, and two generations stay.

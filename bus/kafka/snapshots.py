@@ -1,4 +1,4 @@
-"""Snapshots of units in a compacted topic (DESIGN R2, R3); runs over any implementation of the ports.
+"""Snapshots of units in a compacted topic (ADR 0014 R2, R3); runs over any implementation of the ports.
 
 Records, all of a unit in one partition (`partition_of(unit)`), keys in JSON:
 

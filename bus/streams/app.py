@@ -30,7 +30,7 @@ _FETCH_BYTES = 16 * 1024 * 1024
 class LiveTable(faust.Table[str, dict[str, object]]):
     """A table that may be written to beside the agents, which Faust forbids because recovery then needs the source's partition.
 
-    Nothing is ever recovered from this one (DESIGN R5), so a cell's place in the changelog follows from its key alone.
+    Nothing is ever recovered from this one (ADR 0014 R5), so a cell's place in the changelog follows from its key alone.
     """
 
     def partition_for_key(self, key: str) -> int | None:

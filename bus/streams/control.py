@@ -1,4 +1,4 @@
-"""Requests between workers over `bus.control`: a merge without its state asks the folds to say all again (DESIGN R5)."""
+"""Requests between workers over `bus.control`: a merge without its state asks the folds to say all again (ADR 0014 R5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From snapshots to lanes: which state a unit continues with and where its lane reads on (DESIGN R1–R3)."""
+"""From snapshots to lanes: which state a unit continues with and where its lane reads on (ADR 0014 R1–R3)."""
 
 from __future__ import annotations
 

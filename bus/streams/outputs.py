@@ -1,4 +1,4 @@
-"""What merge publishes: its form in Kafka, its order, and the owner's watch over it (DESIGN R5)."""
+"""What merge publishes: its form in Kafka, its order, and the owner's watch over it (ADR 0014 R5)."""
 
 from __future__ import annotations
 

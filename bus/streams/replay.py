@@ -1,4 +1,4 @@
-"""Units that stand behind their lane: they read the log by themselves and join at exactly the lane's position (DESIGN R1)."""
+"""Units that stand behind their lane: they read the log by themselves and join at exactly the lane's position (ADR 0014 R1)."""
 
 from __future__ import annotations
 

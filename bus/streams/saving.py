@@ -1,4 +1,4 @@
-"""A lane's snapshots (DESIGN R2, R4), and taking away those that nobody will continue."""
+"""A lane's snapshots (ADR 0014 R2, R4), and taking away those that nobody will continue."""
 
 from __future__ import annotations
 

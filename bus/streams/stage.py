@@ -1,4 +1,4 @@
-"""The driver of fold and merge: which state continues where, what is acknowledged before what, and who may touch it (DESIGN §4, R1–R5).
+"""The driver of fold and merge: which state continues where, what is acknowledged before what, and who may touch it (ADR 0014, R1–R5).
 
 It knows neither Faust nor Kafka nor time: batches are handed to it, effects go through the ports, the clock is given. The Faust agents and
 the crash harness drive the same code. Every clause of R1–R5 that it answers for is one small method, so that a test can break just that one.

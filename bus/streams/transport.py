@@ -1,4 +1,4 @@
-"""Faust's transport in batches: one message per partition and poll instead of one per record (DESIGN §3).
+"""Faust's transport in batches: one message per partition and poll instead of one per record (ADR 0003).
 
 Only Faust's own extension points are used. What Faust thinks it has read, acknowledged and committed plays no part in what is read next:
 positions come from the stages' snapshots.
@@ -105,7 +105,7 @@ class _Thread(driver.AIOKafkaConsumerThread):
         return True
 
     def verify_event_path(self, now: float, tp: TP) -> None:
-        """Faust's check knows no batches and cries wolf (PEERS B1.12); the watchdog looks at offsets instead."""
+        """Faust's check knows no batches and cries wolf (faust-streaming 0.15.3); the watchdog looks at offsets instead."""
 
 
 class BatchConsumer(driver.Consumer):

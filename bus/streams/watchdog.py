@@ -1,4 +1,4 @@
-"""Ends a worker that stands still with work waiting (PEERS B1.11: Faust's consumers die quietly)."""
+"""Ends a worker that stands still with work waiting (faust-streaming 0.15.3: Faust's consumers die quietly)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fault harness: a worker's whole life over the log in memory, with a fault between any two of its effects (DESIGN §4).
+"""The fault harness: a worker's whole life over the log in memory, with a fault between any two of its effects (ADR 0014).
 
 Nothing here is sampled by time: every write of a worker passes a gate that counts it, and the plan says at which count the process is
 killed, stopped (and continued at any later moment, or never), or told that a send failed while a later one succeeded. The worker is the

@@ -1,4 +1,4 @@
-"""Where faults happen: every write of a process passes a gate that counts it and does what the plan has for that count (DESIGN §4)."""
+"""Where faults happen: every write of a process passes a gate that counts it and does what the plan has for that count (ADR 0014)."""
 
 from __future__ import annotations
 

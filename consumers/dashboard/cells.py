@@ -11,7 +11,7 @@ from bus.clock import LOCAL_ZONE
 from bus.errors import SchemaViolation
 from bus.indicators.outputs import FINAL, PROVISIONAL, order_of
 
-#: What orders the records of one cell (`bus.indicators.outputs.order_of`); a reader ignores a lower one (DESIGN R5).
+#: What orders the records of one cell (`bus.indicators.outputs.order_of`); a reader ignores a lower one (ADR 0014 R5).
 Order = tuple[int, int, int]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""Several processes of one source, at once or one after another: what must come of it (DESIGN R6)."""
+"""Several processes of one source, at once or one after another: what must come of it (ADR 0014 R6)."""
 
 from __future__ import annotations
 

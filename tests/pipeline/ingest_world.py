@@ -127,7 +127,7 @@ class World:
         return sorted(found, key=lambda envelope: (envelope.source, envelope.sequence))
 
     def folded(self) -> list[Envelope]:
-        """What a fold applies: per partition and source only rising sequences (DESIGN R6)."""
+        """What a fold applies: per partition and source only rising sequences (ADR 0014 R6)."""
         kept = []
         for topic in self.topics:
             for partition in range(self.log.topics[topic]):

@@ -1,4 +1,4 @@
-"""Connector, operator, fold and merge as one: a fault at any effect of any of them changes no published number (DESIGN §4, R6)."""
+"""Connector, operator, fold and merge as one: a fault at any effect of any of them changes no published number (ADR 0014, R6)."""
 
 from __future__ import annotations
 

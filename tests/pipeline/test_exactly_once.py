@@ -1,4 +1,4 @@
-"""A fault between any two effects of generated histories changes no published number (DESIGN §4)."""
+"""A fault between any two effects of generated histories changes no published number (ADR 0014)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A connector that dies after any effect, is stopped and wakes up late, or meets a failing log: the facts stay the same (DESIGN R6)."""
+"""A connector that dies after any effect, is stopped and wakes up late, or meets a failing log: the facts stay the same (ADR 0014 R6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A fault at any effect while the snapshots of superseded definitions are taken away changes no number (DESIGN R2, R3)."""
+"""A fault at any effect while the snapshots of superseded definitions are taken away changes no number (ADR 0014 R2, R3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which record of a cell is the newest: whoever reads an indicator's topic answers alike (DESIGN R5)."""
+"""Which record of a cell is the newest: whoever reads an indicator's topic answers alike (ADR 0014 R5)."""
 
 from __future__ import annotations
 
