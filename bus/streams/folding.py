@@ -22,6 +22,8 @@ from bus.streams.work import Effects, Prepared
 
 _log = structlog.get_logger(__name__)
 
+_SCHEMA_HEADER = "ce_dataschema"
+
 
 class FoldWork:
     """All indicators over all event topics. `indicators` may be replaced while it runs; the stage then calls `refresh`."""
@@ -117,7 +119,11 @@ class FoldWork:
 
     def _decode(self, event_type: str, records: Sequence[Record]) -> pl.DataFrame:
         values = [record.value for record in records]
-        fingerprints = [_fingerprint(record) for record in records]
+        # Connectors write this header last; a call for each record would cost a twentieth of the fold.
+        fingerprints = [
+            record.headers[-1][1] if record.headers and record.headers[-1][0] == _SCHEMA_HEADER else _fingerprint(record)
+            for record in records
+        ]
         known = None if None in fingerprints else fingerprints
         return self._codec.decode_batch(event_type, values, [record.offset for record in records], fingerprints=known)  # type: ignore[arg-type]
 
@@ -134,10 +140,7 @@ def _parts(unit_id: str) -> tuple[str, int, str, str] | None:
 
 
 def _fingerprint(record: Record) -> bytes | None:
-    headers = record.headers
-    if headers and headers[-1][0] == "ce_dataschema":
-        return headers[-1][1]
-    return next((value for name, value in headers if name == "ce_dataschema"), None)
+    return next((value for name, value in record.headers if name == _SCHEMA_HEADER), None)
 
 
 def _time_of(record: Record) -> str:
