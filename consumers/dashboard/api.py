@@ -14,8 +14,10 @@ from starlette.types import Receive, Scope, Send
 
 from bus.metrics import REGISTRY
 from consumers.dashboard import describe, query
+from consumers.dashboard.cells import Cell
 from consumers.dashboard.definitions import Definitions
 from consumers.dashboard.follower import Follower
+from consumers.dashboard.regions import Region, named
 from consumers.dashboard.state import Indicator, State
 from consumers.dashboard.stream import EventStream, Hub, Wish
 
@@ -31,6 +33,11 @@ class Serving:
     follower: Follower
     definitions: Definitions
     hub: Hub
+
+    @property
+    def ids(self) -> list[str]:
+        """The indicators that there are, with values or without."""
+        return sorted({*self.state.visible, *self.definitions.by_id})
 
 
 class Refusal(Exception):
@@ -55,8 +62,11 @@ def router(serving: Serving) -> APIRouter:
     async def list_indicators(request: Request) -> Response:
         _refuse_others(request, ())
         _ready(serving)
-        ids = sorted({*serving.state.indicators, *serving.definitions.by_id})
-        body = {"agencies": dict(serving.definitions.agencies), "indicators": [describe_indicator(serving, id_) for id_ in ids]}
+        body = {
+            "agencies": dict(serving.definitions.agencies),
+            "regions": _regions(serving.definitions.regions),
+            "indicators": [describe_indicator(serving, id_) for id_ in serving.ids],
+        }
         return _answer(request, serving, body)
 
     @routes.get("/v1/indicators/{indicator}", **docs["values"])
@@ -70,7 +80,13 @@ def router(serving: Serving) -> APIRouter:
         except query.QueryError as error:
             raise Refusal(error.status, "Bad query", error.detail, received=error.received, allowed=error.allowed) from error
         head = describe_indicator(serving, indicator)
-        body = {"indicator": head, "total": page.total, "next_cursor": page.next_cursor, "cells": [cell.full() for cell in page.cells]}
+        body = {
+            "indicator": head,
+            "total": page.total,
+            "next_cursor": page.next_cursor,
+            "regions": _regions(named(_codes(page.cells), serving.definitions.regions)),
+            "cells": [cell.full() for cell in page.cells],
+        }
         return _answer(request, serving, body)
 
     @routes.get("/v1/stream", **docs["stream"])
@@ -87,8 +103,8 @@ def router(serving: Serving) -> APIRouter:
             "status": "ok" if now.ok else "unready" if not now.caught_up else "degraded",
             "reason": now.reason,
             "silent_seconds": round(now.silent_seconds, 1),
-            "indicators": len(serving.state.indicators),
-            "cells": sum(each.shown for each in serving.state.indicators.values()),
+            "indicators": len(serving.state.visible),
+            "cells": sum(each.shown for each in serving.state.visible.values()),
             "clients": serving.hub.clients,
         }
         return JSONResponse(body, status_code=200 if now.ok else 503)
@@ -114,7 +130,7 @@ class _Streaming(Response):
 def describe_indicator(serving: Serving, id_: str) -> dict[str, object]:
     """An indicator without its values."""
     definition = serving.definitions.of(id_)
-    state = serving.state.indicators.get(id_) or Indicator(id_)
+    state = serving.state.visible.get(id_) or Indicator(id_)
     first = next((entry.cell for entry in reversed(state.entries.values()) if entry.cell is not None), None)
     return {
         "id": id_,
@@ -124,6 +140,9 @@ def describe_indicator(serving: Serving, id_: str) -> dict[str, object]:
         "window": definition.window,
         "late": definition.late,
         "kind": definition.kind,
+        "parts": list(definition.parts),
+        "stock": definition.stock,
+        "clock": None if definition.clock is None else dict(definition.clock),
         "decimals": definition.decimals,
         "dimensions": list(first.dimensions) if first else list(definition.dimensions),
         "event": definition.event,
@@ -132,6 +151,15 @@ def describe_indicator(serving: Serving, id_: str) -> dict[str, object]:
         "cells": state.shown,
         "updated_at": describe.moment(state.updated_ms),
     }
+
+
+def _codes(cells: Sequence[Cell]) -> list[str | None]:
+    """What may be the code of a region: that dimension, or what stands on a rank."""
+    return [code for cell in cells for code in (cell.dimensions.get("region"), cell.label)]
+
+
+def _regions(regions: Mapping[str, Region]) -> dict[str, object]:
+    return {code: {"name": region.name, "level": region.level} for code, region in regions.items()}
 
 
 def _answer(request: Request, serving: Serving, body: Mapping[str, object]) -> Response:
@@ -154,13 +182,12 @@ def _ready(serving: Serving) -> None:
 
 
 def _known(serving: Serving, id_: str) -> Indicator:
-    known = serving.state.indicators.get(id_)
+    known = serving.state.visible.get(id_)
     if known is not None:
         return known
-    ids = sorted({*serving.state.indicators, *serving.definitions.by_id})
-    if id_ in ids:
+    if id_ in serving.ids:
         return Indicator(id_)
-    raise Refusal(404, "Unknown indicator", f"there is no indicator {id_!r}", received=id_, near=query.near(id_, ids))
+    raise Refusal(404, "Unknown indicator", f"there is no indicator {id_!r}", received=id_, near=query.near(id_, serving.ids))
 
 
 def _wish(request: Request, serving: Serving) -> Wish:

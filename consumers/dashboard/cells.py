@@ -9,12 +9,14 @@ from datetime import UTC, datetime, timedelta
 
 from bus.clock import LOCAL_ZONE
 from bus.errors import SchemaViolation
-from bus.indicators.outputs import FINAL, PROVISIONAL, order_of
+from bus.indicators.outputs import FINAL, PROVISIONAL, Leaf, order_of
+from bus.indicators.windows import NOW_END
 
 #: What orders the records of one cell (`bus.indicators.outputs.order_of`); a reader ignores a lower one (ADR 0014 R5).
 Order = tuple[int, int, int]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NOW_END = _EPOCH + timedelta(microseconds=NOW_END)
 
 
 def canonical_key(window_start_us: int, dimensions: Sequence[str | None]) -> str:
@@ -24,7 +26,12 @@ def canonical_key(window_start_us: int, dimensions: Sequence[str | None]) -> str
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A number with everything that proves it. `value`, `numerator` and `denominator` are exact decimals."""
+    """A number with everything that proves it. `value`, `numerator` and `denominator` are exact decimals.
+
+    `revision` counts the events that changed it, `late`, `corrected` and `withdrawn` those of these kinds. `heard` of `expected` reporters
+    have sent anything in its window (expected 0: nobody has said how many there are). `leaves`: of a composite, whose evidence is whose.
+    `closing`: the row stands until the next one of its dimensions; its value is null, or 0 with n = 0, where nobody is left.
+    """
 
     key: str
     indicator: str
@@ -41,11 +48,26 @@ class Cell:
     status: str
     evidence: tuple[tuple[str, int, int], ...]
     watermarks: Mapping[str, datetime]
+    late: int = 0
+    corrected: int = 0
+    withdrawn: int = 0
+    heard: int = 0
+    expected: int = 0
+    label: str | None = None
+    error: str | None = None
+    as_of: datetime | None = None
+    leaves: tuple[Leaf, ...] = ()
+    closing: bool = False
     _json: dict[bool, bytes] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def order(self) -> Order:
         return order_of(self.version, self.revision, (offset for _, _, offset in self.evidence))
+
+    @property
+    def now(self) -> bool:
+        """Whether it is about the current state, whose one window never ends."""
+        return self.window_end == _NOW_END
 
     @property
     def sort_key(self) -> tuple[datetime, tuple[tuple[bool, str], ...]]:
@@ -54,8 +76,8 @@ class Cell:
 
     @property
     def shown(self) -> bool:
-        """A cell that no event is left in has no row."""
-        return self.n > 0 and self.value is not None
+        """A cell that no event is left in has no row, unless it is a closing: that one ends what stood before it."""
+        return self.closing or (self.n > 0 and self.value is not None)
 
     def json(self, *, brief: bool = False) -> bytes:
         """The cell as JSON; `brief` leaves out evidence, watermarks, exact fraction and fingerprint."""
@@ -65,18 +87,23 @@ class Cell:
         return known
 
     def brief(self) -> dict[str, object]:
-        """What a screen needs of the cell."""
+        """What a screen needs of the cell. The current state has no window: both its ends are null."""
         return {
             "key": self.key,
             "indicator": self.indicator,
             "version": self.version,
-            "window_start": local(self.window_start),
-            "window_end": local(self.window_end),
+            "window_start": None if self.now else local(self.window_start),
+            "window_end": None if self.now else local(self.window_end),
             "dimensions": dict(self.dimensions),
             "value": self.value,
+            "label": self.label,
+            "error": self.error,
+            "as_of": None if self.as_of is None else local(self.as_of),
             "n": self.n,
             "revision": self.revision,
             "status": self.status,
+            "heard": self.heard,
+            "expected": self.expected,
         }
 
     def full(self) -> dict[str, object]:
@@ -85,9 +112,21 @@ class Cell:
             "numerator": self.numerator,
             "denominator": self.denominator,
             "fingerprint": self.fingerprint,
-            "evidence": [{"topic": topic, "partition": partition, "offset": offset} for topic, partition, offset in self.evidence],
+            "late": self.late,
+            "corrected": self.corrected,
+            "withdrawn": self.withdrawn,
+            "leaves": [{"indicator": leaf.indicator, "version": leaf.version} for leaf in self.leaves],
+            "evidence": self._evidence(),
             "watermarks": {source: local(at) for source, at in sorted(self.watermarks.items())},
         }
+
+    def _evidence(self) -> list[dict[str, object]]:
+        """The log positions; of a composite each with the indicator that was read up to there."""
+        places: list[dict[str, object]] = [
+            {"topic": topic, "partition": number, "offset": offset} for topic, number, offset in self.evidence
+        ]
+        owners = [leaf.indicator for leaf in self.leaves for _ in range(leaf.partitions)]
+        return [{**place, "indicator": owner} for place, owner in zip(places, owners, strict=True)] if owners else places
 
 
 def removal(key: str, indicator: str, version: int) -> bytes:
@@ -107,6 +146,10 @@ def from_value(key: str, value: Mapping[str, object]) -> Cell:
         status = str(value["status"])
         if status not in (PROVISIONAL, FINAL):
             raise ValueError(f"status {status!r} is neither provisional nor final")
+        evidence = tuple((str(e["topic"]), _int(e["partition"]), _int(e["offset"])) for e in _items(value["evidence"]))
+        leaves = tuple(Leaf(str(each["indicator"]), _int(each["version"]), _int(each["partitions"])) for each in _items(value["leaves"]))
+        if leaves and sum(leaf.partitions for leaf in leaves) != len(evidence):
+            raise ValueError(f"leaves of {sum(leaf.partitions for leaf in leaves)} partitions do not share out evidence of {len(evidence)}")
         return Cell(
             key=key,
             indicator=str(value["indicator"]),
@@ -121,8 +164,18 @@ def from_value(key: str, value: Mapping[str, object]) -> Cell:
             n=_int(value["n"]),
             revision=_int(value["revision"]),
             status=status,
-            evidence=tuple((str(e["topic"]), _int(e["partition"]), _int(e["offset"])) for e in _items(value["evidence"])),
+            evidence=evidence,
             watermarks={str(w["source"]): _moment(w["at"]) for w in _items(value["watermarks"])},
+            late=_int(value["late"]),
+            corrected=_int(value["corrected"]),
+            withdrawn=_int(value["withdrawn"]),
+            heard=_int(value["heard"]),
+            expected=_int(value["expected"]),
+            label=_text(value["label"]),
+            error=_text(value["error"]),
+            as_of=None if value["as_of"] is None else _moment(value["as_of"]),
+            leaves=leaves,
+            closing=bool(value["closing"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise SchemaViolation(f"an indicator value is not readable: {error!r}") from error

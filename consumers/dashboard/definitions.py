@@ -8,18 +8,30 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import structlog
 
+from bus.indicators.windows import NOW
+from consumers.dashboard.regions import Region, read_regions, region_files
+
 _log = structlog.get_logger(__name__)
+
+#: The measure of indicators whose rows are about single subjects: they feed a comparison, and nobody is shown them.
+_REGISTER = "register"
+#: How deep composites of composites are followed.
+_DEEP = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """One indicator in words. `decimals` is how many places a screen shows; `None`: as many as there are."""
+    """One indicator in words. `decimals` is how many places a screen shows; `None`: as many as there are.
+
+    `kind` is that of its measure, or of the composite that it is, whose `parts` are indicators. `stock`: it is about states, not about what
+    happened. `clock`: the section that says which states of a subject start, stop and finish its service clock.
+    """
 
     id: str
     title: Mapping[str, str] = field(default_factory=dict)
@@ -31,6 +43,11 @@ class Definition:
     decimals: int | None = None
     dimensions: tuple[str, ...] = ()
     publish_class: str = ""
+    parts: tuple[str, ...] = ()
+    stock: bool = False
+    region: bool = False
+    clock: Mapping[str, str | list[str]] | None = None
+    item: str = ""
 
     @property
     def agency(self) -> str:
@@ -38,28 +55,47 @@ class Definition:
 
 
 class Definitions:
-    """All definitions of some schemas folders, and the agencies' titles of some connectors folders."""
+    """All definitions of some schemas folders, the region tree beside them, and the agencies' titles of some connectors folders.
 
-    def __init__(self, schemas: Sequence[Path], connectors: Sequence[Path] = ()) -> None:
+    `only`: the agencies that are served, all when it is empty; what is made of others' events is left out.
+    """
+
+    def __init__(self, schemas: Sequence[Path], connectors: Sequence[Path] = (), only: Collection[str] = ()) -> None:
         self._schemas = schemas
         self._connectors = connectors
+        self._only = only
         self._seen: dict[Path, tuple[int, int]] = {}
         self.by_id: Mapping[str, Definition] = {}
+        self.hidden: frozenset[str] = frozenset()
         self.agencies: Mapping[str, str] = {}
+        self.regions: Mapping[str, Region] = {}
         self.digest = ""
 
     def refresh(self) -> bool:
         """Read the files again if one is new, gone or changed; whether so."""
         indicator_files = [path for root in self._schemas for path in sorted((root / "indicators").glob("*.toml"))]
         agency_files = [path for root in self._connectors for path in sorted(root.glob("*/agency.toml"))]
-        seen = {path: mark for path in (*indicator_files, *agency_files) if (mark := _mark(path)) is not None}
+        tables = region_files(self._schemas)
+        seen = {path: mark for path in (*indicator_files, *agency_files, *tables) if (mark := _mark(path)) is not None}
         if seen == self._seen:
             return False
         self._seen = seen
-        self.by_id = {path.stem: _definition(path) for path in indicator_files if path in seen}
+        found = {path.stem: _definition(path) for path in indicator_files if path in seen}
+        self.hidden = frozenset(id_ for id_, each in found.items() if each.kind == _REGISTER or not self._serves(each, found))
+        self.by_id = {id_: _composed(each, found) for id_, each in found.items() if id_ not in self.hidden}
         self.agencies = {path.parent.name: _title(_read(path), path.parent.name) for path in agency_files if path in seen}
-        self.digest = hashlib.blake2b(repr((sorted(self.by_id.items()), sorted(self.agencies.items()))).encode(), digest_size=6).hexdigest()
+        self.regions = read_regions(tables)
+        known = (sorted(self.by_id.items()), sorted(self.agencies.items()), sorted(self.regions.items()))
+        self.digest = hashlib.blake2b(repr(known).encode(), digest_size=6).hexdigest()
         return True
+
+    def _serves(self, definition: Definition, known: Mapping[str, Definition], depth: int = 0) -> bool:
+        """Whether everything that it is made of, however indirectly, is of agencies that are served."""
+        if not self._only or depth == _DEEP:
+            return True
+        if definition.event:
+            return definition.event.partition(".")[0] in self._only
+        return all(self._serves(known[part], known, depth + 1) for part in definition.parts if part in known)
 
     def of(self, id_: str) -> Definition:
         """The definition, or one that knows the id only."""
@@ -87,6 +123,10 @@ def _definition(path: Path) -> Definition:
     title = data.get("title")
     by = data.get("by")
     decimals = data.get("decimals")
+    composite = data.get("composite")
+    parts = _inner(composite, "of")
+    region = isinstance(data.get("region"), str)
+    clock = data.get("clock")
     return Definition(
         id=path.stem,
         title={str(key): str(text) for key, text in title.items()} if isinstance(title, Mapping) else {},
@@ -94,11 +134,30 @@ def _definition(path: Path) -> Definition:
         unit=_text(data.get("unit")),
         window=_text(data.get("window")),
         late=_text(data.get("late")) or "7d",
-        kind=_text(_inner(data.get("measure"), "kind")),
+        kind=_text(_inner(data.get("measure"), "kind")) or _text(_inner(composite, "kind")),
         decimals=decimals if isinstance(decimals, int) else None,
-        dimensions=tuple(map(str, by)) if isinstance(by, list | Mapping) else (),
+        dimensions=(*(map(str, by) if isinstance(by, list | Mapping) else ()), *(("region",) if region else ())),
         publish_class=_text(_inner(data.get("publish"), "class")),
+        parts=tuple(map(str, parts)) if isinstance(parts, list) else (),
+        stock=data.get("stock") is True or data.get("window") == NOW,
+        region=region,
+        clock={str(key): each for key, each in clock.items() if isinstance(each, str | list)} if isinstance(clock, Mapping) else None,
+        item=_text(_inner(composite, "item")),
     )
+
+
+def _composed(definition: Definition, known: Mapping[str, Definition], depth: int = 0) -> Definition:
+    """A composite has the dimensions of its parts, or what its kind makes of them."""
+    parts = [known[part] for part in definition.parts if part in known]
+    if not parts or depth == _DEEP:
+        return definition
+    first = _composed(parts[0], known, depth + 1)
+    dimensions = first.dimensions
+    if definition.kind == "top":
+        dimensions = (*(name for name in dimensions if name != definition.item), "rank")
+    elif definition.kind == "reconcile":
+        dimensions = ("match", *(("region",) if first.region else ()))
+    return replace(definition, dimensions=dimensions, region="region" in dimensions, stock=first.stock)
 
 
 def _inner(table: object, key: str) -> object:

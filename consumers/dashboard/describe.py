@@ -5,20 +5,31 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import Enum
-from typing import TypedDict
+from typing import Literal, TypedDict
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from consumers.dashboard.cells import local
 from consumers.dashboard.query import DEFAULT_LIMIT, MAX_LIMIT, WINDOW_FORMS
 
 
 class Evidence(BaseModel):
-    """How far one partition of an event topic had been read: the value accounts for everything up to this offset."""
+    """How far one partition of an event topic had been read: the value accounts for everything up to this offset.
+
+    Of a composite, `indicator` is the one that was computed from these events.
+    """
 
     topic: str
     partition: int
     offset: int
+    indicator: str | None = None
+
+
+class Leaf(BaseModel):
+    """One of the indicators that a composite is computed from."""
+
+    indicator: str
+    version: int
 
 
 class CellModel(BaseModel):
@@ -27,16 +38,27 @@ class CellModel(BaseModel):
     key: str
     indicator: str
     version: int
-    window_start: datetime
-    window_end: datetime
+    window_start: datetime | None = Field(description="Begin of the window; null for the current state.")
+    window_end: datetime | None = Field(description="End of the window, excluded; null for the current state.")
     dimensions: dict[str, str | None]
-    value: str
-    n: int
-    revision: int
-    status: str
+    value: str | None = Field(description="Null where there is no number: of a closing that nobody is left in, a mean for instance.")
+    label: str | None = Field(description="The grade of an index, or what stands on a rank.")
+    error: str | None = Field(
+        description="How far an estimate may be off (0: it is exact): as a part of the value, of a quantile of ages in seconds."
+    )
+    as_of: datetime | None = Field(description="The moment to which ages were counted.")
+    n: int = Field(description="How many events, or subjects, are in the value.")
+    revision: int = Field(description="How many events have changed the value.")
+    status: Literal["provisional", "final"] = Field(description="final: every partition is past the window's end and `late`.")
+    heard: int = Field(description="How many reporters have sent anything in the window.")
+    expected: int = Field(description="How many are expected to; 0 when nobody has declared it.")
     numerator: str
     denominator: str
     fingerprint: str
+    late: int = Field(description="Of the changes, those by events that came after the window had closed.")
+    corrected: int = Field(description="Of the changes, those by corrections and cancellations.")
+    withdrawn: int = Field(description="Of the changes, those that took a wrongly sent batch back.")
+    leaves: list[Leaf] = Field(description="Of a composite, the indicators whose evidence it carries.")
     evidence: list[Evidence]
     watermarks: dict[str, datetime]
 
@@ -50,7 +72,10 @@ class IndicatorModel(BaseModel):
     unit: str
     window: str
     late: str
-    kind: str
+    kind: str = Field(description="Kind of the measure, or of the composite.")
+    parts: list[str] = Field(description="Of a composite, the indicators that it is made of.")
+    stock: bool = Field(description="Whether it is about states, not about what happened in a window.")
+    clock: dict[str, str | list[str]] | None = Field(description="Which states start, stop and finish the service clock it measures.")
     decimals: int | None
     dimensions: list[str]
     event: str
@@ -60,10 +85,18 @@ class IndicatorModel(BaseModel):
     updated_at: datetime | None
 
 
+class RegionModel(BaseModel):
+    """What a region is called, and its level: kabupaten, kota, kecamatan, desa, kelurahan, rw, rt."""
+
+    name: str
+    level: str
+
+
 class ListModel(BaseModel):
-    """All indicators, and what the agencies are called."""
+    """All indicators, and what the agencies and regions are called."""
 
     agencies: dict[str, str]
+    regions: dict[str, RegionModel]
     indicators: list[IndicatorModel]
 
 
@@ -73,6 +106,7 @@ class ValuesModel(BaseModel):
     indicator: IndicatorModel
     total: int
     next_cursor: str | None
+    regions: dict[str, RegionModel] = Field(description="The names of the region codes in these cells, as far as they are known.")
     cells: list[CellModel]
 
 
@@ -122,20 +156,21 @@ _NONE_MATCH = _parameter("If-None-Match", "ETag of an earlier answer: 304 when i
 ROUTES: Mapping[str, Route] = {
     "list": Route(
         summary="All indicators",
-        description="Id, titles, unit, window, dimensions, event, publish class, number of cells and last update of each.",
+        description="Id, titles, unit, window, kind, parts, dimensions, event, publish class, number of cells and last update of each. "
+        "Registers, which are about single subjects, are not among them.",
         tags=["indicators"],
         responses={200: {"model": ListModel}, 304: {"description": "Unchanged."}, **_problems(400, 503)},
         openapi_extra={"parameters": [_NONE_MATCH]},
     ),
     "values": Route(
         summary="An indicator's values",
-        description="Every value with its evidence, revision, status and watermarks. Each dimension of the indicator is a parameter too; "
-        "given twice it means either value, given empty it means the cells without one.",
+        description="Every value with its evidence, revision, status, completeness (`heard` of `expected`) and watermarks. Each dimension "
+        "of the indicator is a parameter too; given twice it means either value, given empty it means the cells without one.",
         tags=["indicators"],
         responses={200: {"model": ValuesModel}, 304: {"description": "Unchanged."}, **_problems(400, 404, 503)},
         openapi_extra={
             "parameters": [
-                _parameter("window", f"Windows within a period, or the one that starts then: {WINDOW_FORMS} (Asia/Jakarta)."),
+                _parameter("window", f"Windows within a period, or the one that starts then: {WINDOW_FORMS}; in Asia/Jakarta."),
                 _parameter(
                     "limit",
                     "Cells in one answer.",

@@ -106,7 +106,7 @@ class Follower:
                 self._state.add(topic)
             self._discovered = now
         partitions = [TopicPartition(topic, 0) for topic in self._topics]
-        ends = await asyncio.gather(*(reader.end(partition) for partition in partitions))
+        ends = await reader.ends(partitions)
         if any(end < self._state.add(part.topic).position for part, end in zip(partitions, ends, strict=True)):
             _log.warning("gateway.log_replaced", hint="a topic is shorter than what was read of it; reading all of it anew")
             self._state.reset()

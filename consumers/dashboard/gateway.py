@@ -50,9 +50,9 @@ def create(settings: Settings) -> Gateway:
 
     async def list_topics(reader: LogReader) -> Collection[str]:
         assert isinstance(reader, KafkaLogReader)
-        return [topic for topic in await reader.topics() if topic.startswith(PREFIX)]
+        return await reader.topics()
 
-    catalogue = Catalogue.load(settings.schemas_roots())
+    catalogue = Catalogue.load(settings.schemas_roots(), settings.only_agencies)
     return Gateway(settings, lambda: KafkaLogReader(kafka), list_topics, decoder(catalogue), registry=registry_router(catalogue))
 
 
@@ -90,11 +90,17 @@ class Gateway:
         self._pace = pace
         self._server: _Server | None = None
         self._failure: BaseException | None = None
-        self.definitions = Definitions(settings.schemas_roots(), settings.connector_roots())
+        self.definitions = Definitions(settings.schemas_roots(), settings.connector_roots(), settings.only_agencies)
         self.state = State(decode)
         limits = Limits(max_clients=settings.gateway.max_clients, queue_cells=settings.gateway.queue_cells)
         self.hub = Hub(self.state, limits)
-        self.follower = Follower(open_reader, list_topics, self.state, clock=SystemClock(), pace=pace, on_round=self._changed)
+
+        async def values(reader: LogReader) -> Collection[str]:
+            """Of all topics those that may be shown: values of indicators; no lists, no registers, both of which are about single subjects."""
+            names = [topic for topic in await list_topics(reader) if topic.startswith(PREFIX)]
+            return [topic for topic in names if topic.removeprefix(PREFIX) not in self.definitions.hidden]
+
+        self.follower = Follower(open_reader, values, self.state, clock=SystemClock(), pace=pace, on_round=self._changed)
         self.app = self._application(registry)
 
     async def run(self, announce: Callable[[str], None]) -> None:
@@ -149,7 +155,7 @@ class Gateway:
 
     @asynccontextmanager
     async def _lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
-        await asyncio.to_thread(self.definitions.refresh)
+        await self._refresh()
         tasks = [asyncio.create_task(self.follower.run()), asyncio.create_task(self._watch())]
         for task in tasks:
             task.add_done_callback(self._ended)
@@ -163,9 +169,15 @@ class Gateway:
     async def _watch(self) -> None:
         """Look at the definition files and at the follower's health from time to time, and tell the clients."""
         while True:
-            await asyncio.to_thread(self.definitions.refresh)
+            await self._refresh()
             self._tell()
             await asyncio.sleep(min(1.0, self._pace.discover))
+
+    async def _refresh(self) -> None:
+        """An indicator that has become a register is shown no more, though its topic may still hold what it was."""
+        await asyncio.to_thread(self.definitions.refresh)
+        if self.state.hide(self.definitions.hidden):
+            self.hub.wake()
 
     def _changed(self) -> None:
         self._tell()

@@ -12,12 +12,13 @@ from datetime import datetime, timedelta
 from difflib import get_close_matches
 
 from bus.clock import LOCAL_ZONE
+from bus.indicators.outputs import PARAMETERS
+from bus.indicators.windows import NOW
 from consumers.dashboard.cells import Cell, canonical_key
 
 DEFAULT_LIMIT = 500
 MAX_LIMIT = 5_000
-RESERVED = ("window", "limit", "cursor")
-WINDOW_FORMS = "2021, 2021-Q1, 2021-01, 2021-01-05, or a window's start such as 2021-01-01T00:00:00+07:00"
+WINDOW_FORMS = "2021, 2021-Q1, 2021-01, 2021-01-05, a window's start such as 2021-01-01T00:00:00+07:00, or now (the current state)"
 
 _PERIOD = re.compile(r"^(?P<year>\d{4})(?:-(?:Q(?P<quarter>[1-4])|(?P<month>\d\d)(?:-(?P<day>\d\d))?))?$", re.ASCII)
 
@@ -45,14 +46,14 @@ def select(cells: Sequence[Cell], parameters: Sequence[tuple[str, str]], dimensi
     wanted: dict[str, set[str | None]] = {}
     single: dict[str, str] = {}
     for name, text in parameters:
-        if name in RESERVED:
+        if name in PARAMETERS:
             if name in single:
                 raise QueryError(f"{name} is given twice", received=f"{name}={text}", allowed=f"one {name}")
             single[name] = text
         elif name in dimensions:
             wanted.setdefault(name, set()).add(text or None)
         else:
-            raise QueryError(f"unknown parameter {name}", received=name, allowed=[*RESERVED, *dimensions])
+            raise QueryError(f"unknown parameter {name}", received=name, allowed=[*PARAMETERS, *dimensions])
     if "window" in single:
         tests.append(window_test(single["window"]))
     for name, values in wanted.items():
@@ -66,7 +67,9 @@ def select(cells: Sequence[Cell], parameters: Sequence[tuple[str, str]], dimensi
 
 
 def window_test(text: str) -> Callable[[Cell], bool]:
-    """Whether a cell's window starts in that period and is not longer than it; or, for a moment, starts exactly then."""
+    """Whether a cell's window starts in that period and is not longer than it; for a moment, starts exactly then; for `now`, has no end."""
+    if text == NOW:
+        return lambda cell: cell.now
     try:
         match = _PERIOD.match(text)
         if match:
@@ -79,7 +82,7 @@ def window_test(text: str) -> Callable[[Cell], bool]:
     except (ValueError, OverflowError) as error:
         raise QueryError("malformed window", received=text, allowed=WINDOW_FORMS) from error
     exact = moment if moment.tzinfo else moment.replace(tzinfo=LOCAL_ZONE)
-    return lambda cell: cell.window_start == exact
+    return lambda cell: cell.window_start == exact and not cell.now
 
 
 def _dimension_test(name: str, values: Set[str | None]) -> Callable[[Cell], bool]:

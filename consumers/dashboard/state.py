@@ -78,6 +78,7 @@ class State:
     def __init__(self, decode: Decode) -> None:
         self._decode = decode
         self.indicators: dict[str, Indicator] = {}
+        self.hidden: frozenset[str] = frozenset()
         self.change = 0
         self.generation = 0
 
@@ -88,6 +89,20 @@ class State:
         if known is None:
             known = self.indicators[id_] = Indicator(id_)
         return known
+
+    def hide(self, ids: Collection[str]) -> bool:
+        """From now on nobody is shown these indicators; whether that changes anything for clients."""
+        before, self.hidden = self.hidden, frozenset(ids)
+        if not (before ^ self.hidden) & self.indicators.keys():
+            return False
+        self.change += 1
+        self.generation += 1
+        return True
+
+    @property
+    def visible(self) -> Mapping[str, Indicator]:
+        """The indicators that may be shown, by id."""
+        return {id_: indicator for id_, indicator in self.indicators.items() if id_ not in self.hidden}
 
     def reset(self) -> None:
         """Forget everything: the log is another one. What clients know is no longer a beginning of it."""
@@ -158,7 +173,7 @@ class State:
 
     def chosen(self, wanted: Collection[str] | None) -> list[Indicator]:
         """The indicators of a filter (`None`: all), by id."""
-        return [indicator for id_, indicator in sorted(self.indicators.items()) if wanted is None or id_ in wanted]
+        return [indicator for id_, indicator in sorted(self.visible.items()) if wanted is None or id_ in wanted]
 
     def shown_entries(self, wanted: Collection[str] | None) -> list[Entry]:
         """All that is shown."""

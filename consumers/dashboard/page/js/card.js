@@ -1,7 +1,7 @@
 // One indicator: its window, and a row for every series that has a value in it. Rows are kept and updated, never made anew.
 
 import { arrow, el, say } from "./dom.js";
-import { exact, label, number, windowLabel } from "./format.js";
+import { exact, label, number, order, scale, scaled, windowLabel } from "./format.js";
 import { draw, empty } from "./spark.js";
 import { inLanguage, t, windowName } from "./text.js";
 
@@ -47,19 +47,20 @@ export class Card {
     this.render();
   }
 
-  windows() { return this.data ? [...this.data.windows.keys()].sort((a, b) => Date.parse(a) - Date.parse(b)) : []; }
+  windows() { return this.data ? [...this.data.windows.keys()].sort((a, b) => (Date.parse(a) || 0) - (Date.parse(b) || 0)) : []; }
   current(windows) { return this.window !== null && windows.includes(this.window) ? this.window : windows.at(-1); }
 
   render(changed) {
     const { definition } = this;
     say(this.title, inLanguage(definition.title));
     const dimensions = definition.dimensions.length ? `${t("by")} ${definition.dimensions.join(", ")}` : "";
-    say(this.meta, [windowName(definition.window), definition.unit, dimensions].filter(Boolean).join(" · "));
+    const window = definition.stock && definition.window !== "now" ? `${windowName(definition.window)}, ${t("closing")}` : windowName(definition.window);
+    say(this.meta, [window, definition.unit, dimensions].filter(Boolean).join(" · "));
     const windows = this.windows();
     const current = this.current(windows);
     this.frame(windows, current);
     const lines = current === undefined ? [] : [...this.data.series.values()].filter((line) => line.cells.has(current));
-    lines.sort((a, b) => label(a.dimensions).localeCompare(label(b.dimensions), undefined, { numeric: true }));
+    lines.sort((a, b) => order(a.dimensions).localeCompare(order(b.dimensions), undefined, { numeric: true }));
     const few = this.all ? lines : lines.slice(0, lines.length > FEW + 1 ? FEW : lines.length);
     const kept = new Set(few.map((line) => line.name));
     for (const [name, row] of this.rows) if (!kept.has(name)) { row.node.remove(); this.rows.delete(name); }
@@ -86,6 +87,8 @@ export class Card {
       button.title = words;
       button.setAttribute("aria-label", `${words}: ${inLanguage(this.definition.title)}`);
     }
+    this.node.classList.toggle("now", current === "now");
+    this.before.hidden = this.after.hidden = current === "now";
     this.before.disabled = windows[0] === current;
     this.after.disabled = windows.at(-1) === current;
     this.newest.hidden = this.after.disabled;
@@ -101,9 +104,11 @@ class Row {
     this.unit = el("small");
     this.value = el("button", { type: "button", class: "value", onclick: () => card.openProof(card.definition, this.cell, this.value) }, this.number, this.unit);
     this.status = el("span", { class: "status" });
+    this.grade = el("span", { class: "grade" });
+    this.heard = el("span", { class: "heard" });
     this.counts = el("span");
     this.spark = empty();
-    this.node = el("li", { class: "row" }, this.label, el("span", { class: "about" }, this.status, this.counts), this.spark, this.value);
+    this.node = el("li", { class: "row" }, this.label, el("span", { class: "about" }, this.grade, this.status, this.heard, this.counts), this.spark, this.value);
     this.node.addEventListener("animationend", () => this.node.classList.remove("changed"));
   }
 
@@ -112,14 +117,14 @@ class Row {
     const { definition } = this.card;
     const cell = this.cell = line.cells.get(window);
     this.node.dataset.key = cell.key;
-    say(this.label, label(line.dimensions));
-    const text = number(cell.value, definition.decimals);
-    say(this.unit, definition.unit);
-    this.value.title = exact(cell.value);
-    this.value.setAttribute("aria-label", t("open")(`${label(line.dimensions)}, ${text} ${definition.unit}`));
-    this.status.className = `status ${cell.status}`;
-    say(this.status, t(cell.status));
-    say(this.counts, `${t("events")} ${number(String(cell.n), 0)} · ${t("revision")} ${number(String(cell.revision), 0)}`);
+    const name = label(cell, definition);
+    say(this.label, name);
+    const unit = scale(cell.value, definition);
+    const text = this.text(cell.value, unit);
+    say(this.unit, cell.value === null ? "" : unit.unit);
+    this.value.title = unit.by === 1 ? exact(cell.value) : `${exact(cell.value)} ${definition.unit}`;
+    this.value.setAttribute("aria-label", t("open")(`${name}, ${text} ${unit.unit}`));
+    this.state(cell);
     draw(this.spark, line.cells, windows, window);
     const same = before && before.key === cell.key;
     if (changed?.has(`${cell.indicator} ${cell.key}`)) {
@@ -127,25 +132,43 @@ class Row {
       void this.node.offsetWidth;
       this.node.classList.add("changed");
     }
-    if (same && before.value !== cell.value && changed && !still.matches) this.tween(Number(before.value), cell);
+    if (same && before.value !== cell.value && before.value !== null && cell.value !== null && changed && !still.matches) this.tween(Number(before.value), cell);
     else { cancelAnimationFrame(this.frame); say(this.number, text); }
+  }
+
+  /** The number; an estimate is marked as one. */
+  text(value, unit) { return `${this.cell.error && this.cell.error !== "0" ? "≈ " : ""}${scaled(value, unit)}`; }
+
+  /** What is to be known of the number: how final it is, who has reported, and its grade. */
+  state(cell) {
+    const { kind } = this.card.definition;
+    const status = cell.window_start === null ? "current" : cell.status;
+    this.status.className = `status ${status}`;
+    say(this.status, t(status));
+    this.grade.hidden = cell.label === null || kind === "top";
+    say(this.grade, cell.label ?? "");
+    this.heard.hidden = !cell.expected;
+    this.heard.classList.toggle("partial", cell.heard < cell.expected);
+    this.heard.title = t("complete")(cell.heard, cell.expected);
+    say(this.heard, t("of")(cell.heard, cell.expected));
+    say(this.counts, `${t("events")} ${number(String(cell.n), 0)} · ${t("revision")} ${number(String(cell.revision), 0)}`);
   }
 
   /** Let the number run to its new value; what stands at the end is the exact one's own text. */
   tween(from, cell) {
     cancelAnimationFrame(this.frame);
-    const { decimals } = this.card.definition;
+    const unit = scale(cell.value, this.card.definition);
     const to = Number(cell.value);
-    const places = cell.value.includes(".") ? decimals ?? 2 : 0;
+    const places = unit.by > 1 ? 6 : cell.value.includes(".") ? unit.decimals ?? 2 : 0;
     const began = performance.now();
     const step = (now) => {
       const part = Math.min(1, (now - began) / TWEEN_MS);
       const eased = 1 - (1 - part) ** 3;
-      say(this.number, part < 1 ? number((from + (to - from) * eased).toFixed(places), places) : number(cell.value, decimals));
+      say(this.number, this.text(part < 1 ? (from + (to - from) * eased).toFixed(places) : cell.value, unit));
       if (part < 1) this.frame = requestAnimationFrame(step);
     };
     // A page in the background gets no frames; its numbers must be right all the same.
-    if (document.hidden) say(this.number, number(cell.value, decimals));
+    if (document.hidden) say(this.number, this.text(cell.value, unit));
     else this.frame = requestAnimationFrame(step);
   }
 }

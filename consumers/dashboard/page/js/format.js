@@ -11,15 +11,28 @@ function made(key, make) {
   return cache.get(full);
 }
 
-/** The value with `decimals` places (2 when not declared); an integer has none. */
+/** The value with `decimals` places (2 when not declared); an integer has none. A closing may be without one. */
 export function number(text, decimals) {
+  if (text === null) return t("none");
   const places = text.includes(".") ? decimals ?? 2 : 0;
   const options = { minimumFractionDigits: places, maximumFractionDigits: places };
   return made(`n${places}`, () => new Intl.NumberFormat(locale(), options)).format(text);
 }
 
+const SPANS = [86400, 3600, 60];
+
+/** In which unit people read the value: of seconds the largest that there is one whole of; of anything else its own. */
+export function scale(text, { unit, decimals }) {
+  const place = unit === "detik" && text !== null ? SPANS.findIndex((seconds) => Math.abs(Number(text)) >= seconds) : -1;
+  return place < 0 ? { by: 1, unit, decimals } : { by: SPANS[place], unit: t("spans")[place], decimals: 1 };
+}
+
+/** The value in that unit. */
+export const scaled = (text, { by, decimals }) => (by === 1 ? number(text, decimals) : number((Number(text) / by).toFixed(decimals), decimals));
+
 /** All digits, with the locale's separators. */
 export function exact(text) {
+  if (text === null) return t("none");
   if (!/^-?\d+(\.\d+)?$/.test(text)) return text;
   const [whole, fraction] = text.split(".");
   const head = new Intl.NumberFormat(locale(), { maximumFractionDigits: 0 }).format(BigInt(whole));
@@ -32,6 +45,7 @@ const date = (moment, options) =>
 
 /** A window in words: its month, day, quarter … */
 export function windowLabel(cell, window) {
+  if (cell.window_start === null) return t("now");
   const start = new Date(cell.window_start);
   const end = new Date(Date.parse(cell.window_end) - 1);
   const long = { day: "numeric", month: "long", year: "numeric" };
@@ -51,8 +65,34 @@ export function windowLabel(cell, window) {
 export const moment = (text) => date(new Date(text), { dateStyle: "long", timeStyle: "medium" });
 export const clock = (when) => date(when, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 
-/** Dimension values in words. */
-export function label(dimensions) {
-  const values = Object.values(dimensions);
-  return values.length ? values.map((value) => value ?? t("none")).join(" · ") : t("whole");
+let regions = {};
+export const knowRegions = (known) => { regions = known ?? {}; };
+
+/** A region's name beside its code, where the name is known. Of an RT: RT 002/RW 003 Tlogolele (33.09.01.2001.003.002). */
+function place(code) {
+  const parts = code.split(".");
+  const region = regions[parts.slice(0, 4).join(".")];
+  if (!region) return code;
+  const below = parts.length > 4 ? [parts[5] && `RT ${parts[5]}`, `RW ${parts[4]}`].filter(Boolean).join("/") : t("levels")[region.level];
+  return `${[below, region.name].filter(Boolean).join(" ")} (${code})`;
+}
+
+/** Dimension values in words; of a ranking with what stands on the rank. */
+export function label(cell, definition) {
+  const words = Object.entries(cell.dimensions).map(([name, value]) => {
+    if (value === null) return t("none");
+    if (name === "region") return place(value);
+    return definition.kind === "reconcile" && name === "match" ? t("matches")[value]?.(...definition.parts) ?? value : value;
+  });
+  if (definition.kind === "top" && cell.label) words.push(place(cell.label));
+  return words.length ? words.join(" · ") : t("whole");
+}
+
+/** How rows are ordered: by what dimensions are, not by what they are called. */
+export const order = (dimensions) => Object.values(dimensions).map((value) => value ?? "\uffff").join("\u0001");
+
+/** An estimate's error in words: of ages seconds, of other kinds a part of the value. */
+export function offBy(cell, definition) {
+  if (!/^\d+(\.\d+)?$/.test(cell.error)) return cell.error;
+  return definition.kind === "age" ? `± ${exact(cell.error)} ${definition.unit}` : `± ${exact(String(Number((Number(cell.error) * 100).toFixed(6))))} %`;
 }

@@ -2,14 +2,14 @@
 
 import { Card } from "./card.js";
 import { el, say } from "./dom.js";
-import { clock, number } from "./format.js";
+import { clock, knowRegions, number } from "./format.js";
 import { openProof } from "./proof.js";
 import { Store } from "./store.js";
 import { currentLanguage, setLanguage, t, windowName } from "./text.js";
 
 const $ = (id) => document.getElementById(id);
 const THEMES = ["auto", "light", "dark"];
-const ORDER = ["15m", "1h", "1d", "1w", "1mo", "1q", "1y"];
+const ORDER = ["now", "15m", "1h", "1d", "1w", "1mo", "1q", "1y"];
 const remembered = {
   get: (name) => { try { return localStorage.getItem(`simpul.${name}`); } catch { return null; } },
   set: (name, value) => { try { localStorage.setItem(`simpul.${name}`, value); } catch { /* private windows remember nothing */ } },
@@ -47,6 +47,7 @@ async function loadDefinitions() {
     const body = await answer.json();
     page.definitions = new Map(body.indicators.map((each) => [each.id, each]));
     page.agencies = body.agencies;
+    knowRegions(body.regions);
     page.loaded = true;
     arrange();
   } catch {

@@ -11,7 +11,7 @@ export function draw(node, cells, windows, current) {
   const at = windows.indexOf(current);
   const last = Math.max(at + 1, Math.min(windows.length, MOST));
   const shown = windows.slice(Math.max(0, last - MOST), last);
-  const values = shown.map((window) => (cells.has(window) ? Number(cells.get(window).value) : null));
+  const values = shown.map((window) => (cells.has(window) && cells.get(window).value !== null ? Number(cells.get(window).value) : null));
   const known = values.filter((value) => value !== null);
   if (known.length < 2) { node.replaceChildren(); return; }
   const low = Math.min(...known);

@@ -8,6 +8,9 @@ const LONGEST_WAIT_MS = 10_000;
 const lower = (a, b) =>
   a.version !== b.version ? a.version < b.version : a.revision < b.revision;
 
+/** What a cell's window is called here: its begin, or that it is the current state's. */
+export const windowOf = (cell) => cell.window_start ?? "now";
+
 class Indicator {
   constructor() { this.version = 0; this.cells = new Map(); this.series = new Map(); this.windows = new Map(); }
 
@@ -25,8 +28,8 @@ class Indicator {
     const name = JSON.stringify(Object.values(cell.dimensions));
     let line = this.series.get(name);
     if (!line) this.series.set(name, line = { name, dimensions: cell.dimensions, cells: new Map() });
-    line.cells.set(cell.window_start, cell);
-    if (!known) this.windows.set(cell.window_start, (this.windows.get(cell.window_start) ?? 0) + 1);
+    line.cells.set(windowOf(cell), cell);
+    if (!known) this.windows.set(windowOf(cell), (this.windows.get(windowOf(cell)) ?? 0) + 1);
     return true;
   }
 
@@ -34,10 +37,10 @@ class Indicator {
     this.cells.delete(cell.key);
     const name = JSON.stringify(Object.values(cell.dimensions));
     const line = this.series.get(name);
-    line?.cells.delete(cell.window_start);
+    line?.cells.delete(windowOf(cell));
     if (line && !line.cells.size) this.series.delete(name);
-    const left = this.windows.get(cell.window_start) - 1;
-    if (left) this.windows.set(cell.window_start, left); else this.windows.delete(cell.window_start);
+    const left = this.windows.get(windowOf(cell)) - 1;
+    if (left) this.windows.set(windowOf(cell), left); else this.windows.delete(windowOf(cell));
   }
 }
 

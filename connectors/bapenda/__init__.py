@@ -1,0 +1,1 @@
+"""The revenue agency: land and building tax (PBB-P2) of SISMIOP."""

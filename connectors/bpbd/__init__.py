@@ -1,0 +1,1 @@
+"""The disaster agency: disasters, refugees by post, the level of Merapi, and flooded areas."""

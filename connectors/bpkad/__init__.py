@@ -1,0 +1,1 @@
+"""The finance agency: budget, cash plan and payment orders of SIPD-RI."""

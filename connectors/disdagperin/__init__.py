@@ -1,0 +1,1 @@
+"""The trade agency: daily prices of food by market and commodity."""

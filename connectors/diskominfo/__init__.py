@@ -1,0 +1,1 @@
+"""The communications agency: complaints of SP4N-LAPOR."""

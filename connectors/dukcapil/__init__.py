@@ -1,0 +1,1 @@
+"""Dinas Kependudukan dan Pencatatan Sipil: vital events, moves, marriages and the register, from SIAK."""

@@ -1,0 +1,1 @@
+"""The public service mall (MPP): queue tickets and satisfaction surveys."""
