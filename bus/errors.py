@@ -58,7 +58,8 @@ class RecordError(BusError):
     """This record cannot be accepted; it belongs in quarantine and the stream goes on.
 
     `field` is the offending field ("" when it is the whole record), `rule` a short stable name of what was broken, `allowed` what would
-    have been right. `received` may only be given for a declared field without `pii`; otherwise give its shape ("16 digits").
+    have been right. `received` may only be given for a declared field without `pii`; otherwise give its shape ("16 digits"). `others` are what
+    else is wrong with the same record, so that its sender mends all of it at once.
     """
 
     def __init__(self, message: str, *, field: str = "", rule: str = "", received: str = "", allowed: str = "") -> None:
@@ -66,6 +67,7 @@ class RecordError(BusError):
         self.rule = rule or type(self).__name__
         self.received = received
         self.allowed = allowed
+        self.others: tuple[RecordError, ...] = ()
         super().__init__(message)
 
 

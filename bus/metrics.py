@@ -41,8 +41,52 @@ publish_seconds = Histogram(
 deliveries = Counter(
     "bus_connector_deliveries_total", "Deliveries (files) seen, by outcome.", ["agency", "source", "outcome"], registry=REGISTRY
 )
+backlog_messages = Gauge(
+    "bus_connector_backlog_messages", "Messages in the spool that Kafka does not have yet.", ["agency", "source"], registry=REGISTRY
+)
+backlog_bytes = Gauge("bus_connector_backlog_bytes", "Size of the messages in the spool.", ["agency", "source"], registry=REGISTRY)
+backlog_oldest = Gauge(
+    "bus_connector_backlog_oldest_timestamp_seconds",
+    "Since when the oldest message of the spool waits; 0 when it is empty.",
+    ["agency", "source"],
+    registry=REGISTRY,
+)
+totals_difference = Gauge(
+    "bus_control_totals_difference_records",
+    "Facts by which an agency's own daily counts and the bus's differ, over all days that the agency has counted.",
+    ["agency", "event_type"],
+    registry=REGISTRY,
+)
+slot_lag = Gauge(
+    "bus_connector_slot_lag_bytes",
+    "Log that the agency's PostgreSQL keeps on its disk because of our replication slot.",
+    ["agency", "source"],
+    registry=REGISTRY,
+)
+cdc_snapshots = Counter(
+    "bus_connector_cdc_snapshots_total",
+    "How often the tables of a source were read as a whole: once, and whenever its slot could not continue.",
+    ["agency", "source"],
+    registry=REGISTRY,
+)
 connector_last_success = Gauge(
     "bus_connector_last_success_timestamp_seconds", "When the source was last read without error.", ["agency", "source"], registry=REGISTRY
+)
+ingress_posts = Counter(
+    "bus_ingress_posts_total", "Posts to webhook sources, by the status of the answer.", ["agency", "result"], registry=REGISTRY
+)
+ingress_seconds = Histogram(
+    "bus_ingress_post_duration_seconds",
+    "Time from a post's headers to its answer.",
+    ["agency"],
+    buckets=_LATENCY_SECONDS,
+    registry=REGISTRY,
+)
+source_failures = Counter(
+    "bus_connector_source_failures_total",
+    "Times that a source's own system did not answer as it should, by what it did.",
+    ["agency", "source", "outcome"],
+    registry=REGISTRY,
 )
 
 events_folded = Counter("bus_events_folded_total", "Events applied by the fold.", ["topic"], registry=REGISTRY)

@@ -62,8 +62,20 @@ class IngestSettings(_Section):
 
     settle_seconds: float = Field(2.0, ge=0, description="a file is whole when its size and time stood still this long")
     poll_seconds: float = Field(1.0, gt=0, description="how often a watched folder is looked at")
+    longest_poll_seconds: float = Field(
+        86_400.0, gt=0, description="no database and no interface is left unasked for longer, whatever its manifest says"
+    )
     batch_records: int = Field(500, ge=1, description="events sent at once")
     lease_seconds: float = Field(10.0, gt=0, description="a publisher silent for this long loses its source to another")
+    spool_bytes: int = Field(
+        1 << 30, ge=1 << 20, description="messages that a source keeps on disk while Kafka is away; then its sender waits"
+    )
+    totals_seconds: float = Field(900.0, gt=0, description="how often the agencies' own daily counts are compared with the bus's")
+    ingress_host: str = Field("127.0.0.1", description="address on which webhooks are received; say 0.0.0.0 only behind a proxy with TLS")
+    ingress_port: int = Field(8081, ge=0, le=65535, description="port on which webhooks are received; 0: any free one")
+    ingress_body_bytes: int = Field(8 << 20, ge=1 << 10, description="the largest body that may be posted, also after unpacking")
+    ingress_records: int = Field(10_000, ge=1, description="the most records in one post")
+    ingress_posts_per_second: float = Field(2_000.0, gt=0, description="posts of one agency; more are told to come back (429)")
     metrics_port: int = Field(0, ge=0, le=65535, description="Prometheus port on 127.0.0.1; 0: none")
 
 
@@ -96,7 +108,11 @@ class Settings(_Section):
     overlay: tuple[Path, ...] = Field(
         (), description="folders outside the repository with connectors/, consumers/ or schemas/ (separated by :)"
     )
+    only_agencies: tuple[str, ...] = Field(
+        (), description="ids of the agencies that this installation serves (separated by :); empty: every one that is declared"
+    )
     data_dir: Path = Field(Path("var"), description="where this machine keeps keys, logs and the embedded broker's files")
+    simulation: bool = Field(False, description="identifiers that cannot exist (NIK of province 00, phones with 0800) are accepted")
     registry_url: str = Field("", description="a Confluent-compatible schema registry; empty: the embedded, read-only one")
     agencies: Mapping[str, Mapping[str, SecretStr]] = Field(
         default_factory=dict, description="settings that manifests ask for: BUS_<AGENCY>__<NAME>"
@@ -164,5 +180,5 @@ def _place(tree: dict[str, object], head: str, rest: str, value: str) -> str:
         return ""
     if rest:
         return f"{PREFIX}{head.upper()} takes no part after it"
-    tree[head] = tuple(part for part in value.split(":") if part) if head == "overlay" else value
+    tree[head] = tuple(part for part in value.split(":") if part) if head in ("overlay", "only_agencies") else value
     return ""

@@ -15,7 +15,24 @@ from typing import Annotated, NoReturn
 import typer
 
 from bus import __version__
-from bus.cli import brokers, demo, indicators, quarantine, run, schemas, status, verify
+from bus.cli import (
+    agencies,
+    brokers,
+    ddl,
+    demo,
+    history,
+    indicators,
+    keys,
+    quarantine,
+    run,
+    schemas,
+    simulate,
+    spool,
+    status,
+    totals,
+    verify,
+    withdraw,
+)
 from bus.cli.context import err
 from bus.errors import BusError, ConfigurationError
 from bus.ops.supervisor import EXIT_CONFIGURATION
@@ -23,7 +40,7 @@ from bus.ops.supervisor import EXIT_CONFIGURATION
 _HELP = """Simpul: facts entered once in an agency become proven numbers.
 
 [bold]Try it[/bold] (nothing but Python):
-  bus demo                                   the whole bus with made-up air-quality exports, until Ctrl-C
+  bus demo                                   the whole bus with a made-up regency, until Ctrl-C
 
 [bold]Process files and take the numbers away[/bold]:
   bus run --until-idle --input dlh=exports/ --export out/
@@ -34,6 +51,13 @@ _HELP = """Simpul: facts entered once in an agency become proven numbers.
   bus run --input dlh=/srv/dlh               all roles in one process tree
   bus verify --all                           recompute every published number from the log
   bus quarantine list                        what was refused, and why
+  bus history dlh.pm25_mean                  what was published when, and why it changed
+  bus withdraw dlh/ispu/3 --dry-run          take a wrongly sent batch back
+  bus indicators deploy FILE --wait          bring a definition into force
+
+[bold]Join[/bold]:
+  bus new-agency perpustakaan --into DIR     a working agency to begin with
+  bus try perpustakaan contoh.csv --overlay DIR
 """
 
 app = typer.Typer(
@@ -43,7 +67,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (run, demo, brokers, indicators, verify, status, quarantine, schemas):
+for module in (
+    run, demo, simulate, brokers, indicators, verify, history, withdraw, status, quarantine, spool, totals, schemas, agencies, keys, ddl,
+):  # fmt: skip
     module.register(app)
 
 

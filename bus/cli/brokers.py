@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from bus.cli.context import AsJson, Lifeline, Overlay, context, err, out, print_json, require_broker, run_async
+from bus.cli.context import AsJson, Lifeline, Overlay, context, err, impatient, out, print_json, require_broker, run_async
 from bus.kafka.admin import Change, apply, plan
 from bus.kafka.embedded import EmbeddedBroker
 from bus.kafka.node import KafkaNode
@@ -96,7 +96,7 @@ def _changes(
 ) -> Sequence[Change]:
     here = context(overlay)
     require_broker(here.settings)
-    return run_async(work(here.settings.kafka, Installation.load(here.settings).topics()))
+    return run_async(work(impatient(here.settings).kafka, Installation.load(here.settings).topics()))
 
 
 def _show(changes: Sequence[Change], *, as_json: bool, nothing: str) -> None:

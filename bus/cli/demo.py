@@ -5,30 +5,35 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
-from collections.abc import Coroutine
-from contextlib import suppress
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager, nullcontext, suppress
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import httpx
 import typer
 from rich.live import Live
 from rich.table import Table
 
-from bus.cli.context import Overlay, context, err, run_async
+from bus.cli.context import Context, Overlay, context, err, run_async
 from bus.cli.verify import verify_table
+from bus.clock import LOCAL_ZONE
 from bus.errors import BusError
-from bus.ops.backfill import Backfill, backfilled
-from bus.ops.demo import AGENCY, SOURCE, Demo, State, demo_port, feed, files_to_feed, started, state_of
-from bus.ops.demo_generator import Export, place
+from bus.ops.backfill import count_events
+from bus.ops.demo import AGENCY, CHECK_DAYS, DAYS, SCALE, Feed, covered, exports_in, refused, regency, values_of
 from bus.ops.idle import Progress
-from bus.ops.inputs import Input
 from bus.ops.installation import Installation
+from bus.ops.site import Site, log_folder, page_port, running
 from bus.ops.verification import require_ok, verify
+from bus.simulation.installed import installed_servers
+from bus.simulation.play import Servers
 
-#: `--check` has failed when it takes longer, in seconds; ten times what it takes on an idle machine.
-CHECK_SECONDS = 300.0
+#: `--check` has failed when it takes longer, in seconds; four times what it takes on an idle machine of two cores.
+CHECK_SECONDS = 600.0
 _GATEWAY_SECONDS = 30.0
+_HOUR = 3_600.0
 
 
 def register(app: typer.Typer) -> None:
@@ -37,33 +42,86 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(
-    data: Annotated[Path | None, typer.Option("--data", metavar="FOLDER", help="Real exports instead of made-up ones.")] = None,
+    data: Annotated[Path | None, typer.Option("--data", metavar="FOLDER", help="Real air-quality exports instead of the regency.")] = None,
     check: Annotated[
-        bool, typer.Option("--check", help="No terminal: exit 0 only when every indicator has values and all are proven.")
+        bool, typer.Option("--check", help="No terminal: exit 0 only when every indicator of what is fed has values and all are proven.")
     ] = False,
-    pace: Annotated[float, typer.Option("--pace", min=0, metavar="N", help="Records a second; 0: as fast as possible.")] = 40,
+    speed: Annotated[
+        float, typer.Option("--speed", min=0, metavar="N", help="Hours of the regency in a second; 0: as fast as possible.")
+    ] = 6,
+    pace: Annotated[float, typer.Option("--pace", min=0, metavar="N", help="With --data: records a second; 0: as fast as possible.")] = 40,
+    scale: Annotated[float, typer.Option("--scale", min=0.0005, max=1, help="How much of the regency: 1 is all of it.")] = SCALE,
+    days: Annotated[
+        int | None, typer.Option("--days", min=1, max=730, help=f"How many days until today; {DAYS}, for a check {CHECK_DAYS}.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Another regency for another number.")] = 1,
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port of the page; another free one when it is taken.")] = 8080,
+    full: Annotated[
+        bool, typer.Option("--full", help="Databases in PostgreSQL and MariaDB, and sensors at a Mosquitto, which have to be installed.")
+    ] = False,
     overlay: Overlay = None,
 ) -> None:
-    """Show the whole bus with an environment agency's air-quality exports, on an embedded broker, until Ctrl-C.
+    """Show the whole bus with a made-up regency on an embedded broker, until Ctrl-C.
 
-    Everything is kept in a temporary folder and gone afterwards.
+    Sixteen agencies' own systems (databases, folders, interfaces, senders) are told what happened in the last forty days, late, twice, wrong and
+    corrected as in life; nobody in it exists. Everything is kept in a temporary folder and gone afterwards.
 
       bus demo
+      bus demo --speed 24
       bus demo --data ~/exports --pace 200
       bus demo --check
+      bus demo --full
     """
     with tempfile.TemporaryDirectory(prefix="simpul-demo-") as scratch:
-        # The demo never touches a Kafka that happens to be configured.
-        here = context(overlay, BUS_DATA_DIR=scratch, BUS_KAFKA__BOOTSTRAP_SERVERS="", BUS_KAFKA__EMBEDDED="false")
-        files = list(files_to_feed(data))
-        installation = Installation.load(here.settings)
-        folder = Path(scratch) / "incoming"
-        environ = dict(here.environ)
+        # The demo never touches a Kafka that happens to be configured, and of real exports only the agency that they are of is served.
+        only = {"BUS_ONLY_AGENCIES": AGENCY} if data is not None else {}
+        here = context(overlay, BUS_DATA_DIR=scratch, BUS_KAFKA__BOOTSTRAP_SERVERS="", BUS_KAFKA__EMBEDDED="false", **only)
+        show = _Show(
+            here,
+            Installation.load(here.settings),
+            Path(scratch),
+            data,
+            seed=seed,
+            scale=scale,
+            days=days or (CHECK_DAYS if check else DAYS),
+            full=full,
+        )
         if check:
-            run_async(_in_time(_check(installation, environ, folder, files)))
+            run_async(_in_time(_check(show)))
         else:
-            run_async(_show(installation, environ, folder, files, port=demo_port(port), pace=pace))
+            run_async(_run(show, port=page_port(port), speed=pace if data is not None else speed * _HOUR))
+
+
+@dataclass(frozen=True)
+class _Show:
+    """What was asked for."""
+
+    here: Context = field(repr=False)
+    installation: Installation
+    scratch: Path
+    data: Path | None
+    seed: int
+    scale: float
+    days: int
+    full: bool
+
+    @asynccontextmanager
+    async def fed(self) -> AsyncIterator[Feed]:
+        """What it is fed with."""
+        if self.data is not None:
+            yield exports_in(self.data, self.scratch / "incoming")
+            return
+        today = datetime.now(LOCAL_ZONE).date()
+        place = self.scratch / "systems"
+        place.mkdir()
+        with installed_servers(self.installation.agencies, self.scratch) if self.full else nullcontext(Servers()) as servers:
+            async with regency(
+                self.installation, place, today, seed=self.seed, scale=self.scale, days=self.days, servers=servers
+            ) as feed:  # fmt: skip
+                yield feed
+
+    def environ(self, feed: Feed) -> Mapping[str, str]:
+        return {**self.here.environ, **feed.environ}
 
 
 async def _in_time(work: Coroutine[None, None, None]) -> None:
@@ -73,32 +131,28 @@ async def _in_time(work: Coroutine[None, None, None]) -> None:
         raise BusError(f"not done after {CHECK_SECONDS:.0f} s") from error
 
 
-async def _check(installation: Installation, environ: dict[str, str], folder: Path, files: list[Export]) -> None:
-    began = time.monotonic()
-    folder.mkdir(parents=True)
-    for export in files:
-        place(folder, export)
-    port = demo_port(0)
-    todo = Backfill([Input(AGENCY, SOURCE, folder)], gateway=True, log_dir=installation.settings.data_dir / "logs")
-    environ = {**environ, "BUS_GATEWAY__PORT": str(port), "BUS_GATEWAY__HOST": "127.0.0.1"}
-    first = _First()
-    async with backfilled(installation, environ, todo, report=first.note) as log:
-        state = await state_of(installation, log, Progress.none())
-        if state.without_values:
-            raise BusError(f"no values for {', '.join(state.without_values)}")
-        expected = sum(export.malformed for export in files)
-        if state.quarantined < expected:
-            raise BusError(f"{state.quarantined} records in quarantine, expected {expected}: what is malformed was let through")
-        reports = await verify(installation, log.reader)
+async def _check(show: _Show) -> None:
+    began, first, installation = time.monotonic(), _First(), show.installation
+    port = page_port(0)
+    async with show.fed() as feed, running(installation, show.environ(feed), port=port, inputs=feed.inputs) as site:
+        await feed.play(lambda _: None, speed=0)
+        err.print(f"all told after {time.monotonic() - began:.1f} s")
+        await site.settle(first.note)
+        values = await values_of(installation, site.log, feed)
+        if empty := [name for name, count in values.items() if not count]:
+            raise BusError(f"no values for {', '.join(empty)}")
+        turned_away = await refused(site.log, feed.agencies)
+        if turned_away < feed.refused:
+            raise BusError(f"{turned_away} records were refused, expected {feed.refused}: what is malformed was let through")
+        reports = await verify(installation, site.log.reader)
         err.print(verify_table(reports))
         require_ok(reports)
-        served = await _served(port)
-        if missing := set(state.values) - served:
+        if missing := set(values) - set(await _served(site.url)):
             raise BusError(f"the gateway does not serve {', '.join(sorted(missing))}")
-        cells = sum(state.values.values())
+        events = await count_events(installation, site.log.reader, sorted(feed.agencies))
     err.print(
-        f"[green]good:[/green] {state.events:,} events, {cells:,} values of {len(state.values)} indicators, all proven from the log and served; "
-        f"{state.quarantined} in quarantine; first numbers after {first.at - began:.1f} s, done after {time.monotonic() - began:.1f} s",
+        f"[green]good:[/green] {events:,} events, {sum(values.values()):,} values of {len(values)} indicators, all proven from the log and served; "
+        f"{turned_away} records refused; first numbers after {first.at - began:.1f} s, done after {time.monotonic() - began:.1f} s",
         soft_wrap=True,
     )
 
@@ -114,72 +168,80 @@ class _First:
             self.at = min(self.at, time.monotonic())
 
 
-async def _served(port: int) -> set[str]:
-    """The indicators that the gateway offers."""
+async def _served(url: str) -> Mapping[str, int]:
+    """How many cells the gateway has of each indicator."""
     deadline = time.monotonic() + _GATEWAY_SECONDS
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=url, trust_env=False) as client:
         while True:
             with suppress(httpx.HTTPError, ValueError):
                 answer = await client.get("/v1/indicators")
                 if answer.status_code == httpx.codes.OK:
-                    return {each["id"] for each in answer.json()["indicators"]}
+                    return {each["id"]: each["cells"] for each in answer.json()["indicators"]}
             if time.monotonic() > deadline:
                 raise BusError(f"the gateway did not answer within {_GATEWAY_SECONDS:.0f} s")
             await asyncio.sleep(0.2)
 
 
-async def _show(installation: Installation, environ: dict[str, str], folder: Path, files: list[Export], *, port: int, pace: float) -> None:
+async def _run(show: _Show, *, port: int, speed: float) -> None:
     err.print("Starting broker, connectors, streams and gateway …")
-    async with started(installation, environ, folder, port=port, pace=pace) as running:
+    async with show.fed() as feed, running(show.installation, show.environ(feed), port=port, inputs=feed.inputs) as site:
         err.print(
-            f"The page: [bold]{running.url}[/bold]   the files: {folder}   the logs: {installation.settings.data_dir / 'logs'}",
+            f"The page: [bold]{site.url}[/bold]   the agencies' systems: {show.scratch}   the logs: {log_folder(show.installation)}",
             soft_wrap=True,
         )
-        feeding = asyncio.create_task(feed(running, files, pace=pace))
-        watching = asyncio.create_task(_watch(running, feeding))
-        failing = asyncio.create_task(running.wait())
+        said = _Said()
+        tasks: list[asyncio.Task[Any]] = [asyncio.create_task(feed.play(said.say, speed=speed))]
+        tasks += [asyncio.create_task(_watch(show.installation, site, feed, said, tasks[0])), asyncio.create_task(site.wait())]
         try:
-            done, _ = await asyncio.wait([watching, failing], return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(tasks[1:], return_when=asyncio.FIRST_COMPLETED)
             for each in done:
                 each.result()
         finally:
-            for task in (feeding, watching, failing):
-                task.cancel()
             err.print("Stopping …")
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _watch(running: Demo, feeding: asyncio.Task[None]) -> None:
+class _Said:
+    """What the feed said last."""
+
+    text = "nothing told yet"
+
+    def say(self, text: str) -> None:
+        """Take note."""
+        self.text = text
+
+
+async def _watch(installation: Installation, site: Site, feed: Feed, said: _Said, feeding: asyncio.Task[None]) -> None:
     """Say how far it is for as long as it runs: a table that renews itself on a terminal, otherwise a line when something changed."""
-    said = ""
+    before, wanted = "", list(covered(installation, feed))
     with Live(console=err, refresh_per_second=4, transient=True) as live:
         while True:
-            state = await running.state()
-            line = _line(state, fed=feeding.done())
-            if err.is_terminal:
-                live.update(_panel(running, state, line))
-            elif line != said:
-                err.print(line, soft_wrap=True)
-            said = line
+            served = await _served(site.url)
+            shown = [name for name in wanted if served.get(name)]
+            line = f"{said.text} · {sum(served.values()):,} values of {len(shown)}/{len(wanted)} indicators"
             if feeding.done():
                 feeding.result()
-            await asyncio.sleep(0.5 if not state.progress.idle else 1.0)
+                line += " · all told; Ctrl-C stops"
+            if err.is_terminal:
+                live.update(_panel(installation, site, line, wanted, served))
+            elif line != before:
+                err.print(line, soft_wrap=True, markup=False)
+            before = line
+            await asyncio.sleep(1.0)
 
 
-def _line(state: State, *, fed: bool) -> str:
-    shown = sum(count > 0 for count in state.values.values())
-    text = f"{state.events:,} events · {sum(state.values.values()):,} values of {shown}/{len(state.values)} indicators · {state.quarantined} in quarantine"
-    if fed and state.progress.idle:
-        text += " · all taken in; Ctrl-C stops"
-    return text
-
-
-def _panel(running: Demo, state: State, line: str) -> Table:
-    table = Table(title=f"{running.url} — {line}", title_justify="left", box=None, pad_edge=False)
-    for name in ("indicator", "values") * 2:
-        table.add_column(name, justify="right" if name == "values" else "left")
-    rows = [(name, f"{count:,}") for name, count in state.values.items()]
-    half = (len(rows) + 1) // 2
-    for index in range(half):
-        other = rows[index + half] if index + half < len(rows) else ("", "")
-        table.add_row(*rows[index], *other)
+def _panel(installation: Installation, site: Site, line: str, wanted: Sequence[str], served: Mapping[str, int]) -> Table:
+    """A row an agency."""
+    table = Table(title=f"{site.url} — {line}", title_justify="left", box=None, pad_edge=False)
+    table.add_column("agency")
+    table.add_column("indicators", justify="right")
+    table.add_column("values", justify="right")
+    for agency in installation.agencies.values():
+        names = [name for name in wanted if name.startswith(f"{agency.id}.")]
+        counts = [served.get(name, 0) for name in names]
+        title = agency.manifest.title
+        name = title if isinstance(title, str) else title.en
+        table.add_row(name, f"{sum(map(bool, counts))}/{len(names)}", f"{sum(counts):,}")
     return table

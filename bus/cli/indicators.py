@@ -5,7 +5,9 @@ from __future__ import annotations
 import typer
 from rich.table import Table
 
+from bus.cli import deploy
 from bus.cli.context import AsJson, Overlay, context, err, out, print_json
+from bus.indicators.indicator import Indicator
 from bus.ops.installation import Installation
 
 indicators = typer.Typer(help="The indicators: TOML files under schemas/indicators/.", no_args_is_help=True)
@@ -14,6 +16,7 @@ indicators = typer.Typer(help="The indicators: TOML files under schemas/indicato
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.add_typer(indicators, name="indicators")
+    deploy.register(indicators)
 
 
 @indicators.command("list")
@@ -28,9 +31,10 @@ def list_indicators(overlay: Overlay = None, as_json: AsJson = False) -> None:
                     "version": each.version,
                     "fingerprint": each.fingerprint,
                     "title": each.spec.title.model_dump(),
-                    "event": each.event_type,
+                    "event": each.event_type if isinstance(each, Indicator) else "",
+                    "parts": list(each.parts),
                     "kind": each.kind,
-                    "dimensions": list(each.spec.dimensions),
+                    "dimensions": each.definition["dims"],
                     "window": each.window,
                     "unit": each.spec.unit,
                 }
@@ -38,9 +42,10 @@ def list_indicators(overlay: Overlay = None, as_json: AsJson = False) -> None:
             ]
         )
         return
-    table = Table("id", "measure", "by", "window", "event", "title", box=None, pad_edge=False)
+    table = Table("id", "measure", "by", "window", "made of", "title", box=None, pad_edge=False)
     for each in found.values():
-        table.add_row(each.id, each.kind, ", ".join(each.spec.dimensions), each.window, each.event_type, each.spec.title.en)
+        made_of = each.event_type if isinstance(each, Indicator) else " + ".join(each.parts)
+        table.add_row(each.id, each.kind, ", ".join(each.definition["dims"]), each.window, made_of, each.spec.title.en)
     out.print(table)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,7 @@ from bus.cli.context import AsJson, Context, Overlay, context, err, impatient, o
 from bus.clock import SystemClock
 from bus.errors import ConfigurationError, Problem
 from bus.ingest.manifest import Agency
+from bus.ingest.privacy.keys import door_of
 from bus.ingest.quarantine import OPEN, Entry, Place, parse_place
 from bus.ingest.seal import private_key_path, sealer_for
 from bus.kafka.places import LogPlace
@@ -92,7 +94,8 @@ def show_entry(agency: str, place: str, key: Key = None, overlay: Overlay = None
 def replay_entries(agency: str, places: Places = None, key: Key = None, overlay: Overlay = None, as_json: AsJson = False) -> None:
     """Try open records again with today's mapping (all of the agency, or those named); exit 1 when any is still refused.
 
-    Of a record that a fold left out it says what to mend; it is closed once higher versions of the indicators take it.
+    Of a record that a fold left out it says what to mend; it is closed once higher versions of the indicators take it, or the data
+    are mended: a later version of its subject stands that they can use, or the subject is cancelled.
 
     Example, after the mapping was mended: bus quarantine replay dlh
     """
@@ -114,8 +117,8 @@ def replay_entries(agency: str, places: Places = None, key: Key = None, overlay:
             ]
         )
     else:
-        for each in results:
-            out.print(_sentence(each), soft_wrap=True, markup=False)
+        for line in _lines(results):
+            out.print(line, soft_wrap=True, markup=False)
         if not results:
             err.print("nothing is in quarantine")
     if not all(each.resolved for each in results):
@@ -156,13 +159,32 @@ def _place(text: str) -> Place | LogPlace:
         raise ConfigurationError([Problem(text, what)]) from None
 
 
+def _lines(results: list[Replayed]) -> Iterator[str]:
+    """A line for each record; where indicators left out one of the log, below it a line for each thing to say, with those that it is said of."""
+    left_out: dict[str, dict[str, list[str]]] = {}
+    for result in results:
+        if isinstance(result.place, LogPlace):
+            said = left_out.setdefault(result.place.where, {})
+            name = result.place.indicator
+            # what is the same but for the indicator's name is said once
+            text = (
+                _sentence(result).replace(f"{name}: ", "", 1).replace(f"{name}.toml", "the indicator's file") if name else _sentence(result)
+            )
+            said.setdefault(text, []).append(name or "every indicator")
+        else:
+            yield f"{result.place.key}: {_sentence(result)}"
+    for where, said in left_out.items():
+        yield f"{where}:"
+        yield from (f"  {', '.join(names)}: {text}" for text, names in said.items())
+
+
 def _sentence(result: Replayed) -> str:
     if not result.resolved:
-        return f"{result.place.key}: still refused: {result.problem_en}"
+        return f"still refused: {result.problem_en}"
     if result.outcome:
-        return f"{result.place.key}: {result.outcome}"
+        return result.outcome
     more = f", {result.refused} of its records refused" if result.refused else ""
-    return f"{result.place.key}: {result.events} events published{more}"
+    return f"{result.events} events published{more}"
 
 
 def _agency(installation: Installation, name: str) -> Agency:
@@ -207,7 +229,8 @@ async def _replay(here: Context, agency: str, places: list[Place | LogPlace] | N
             clock=SystemClock(),
             keys=here.settings.data_dir / "keys",
             private_key=key or private_key_path(here.settings.data_dir / "keys", agency),
-            indicators=installation.indicators,
+            indicators=installation.leaves,
             places=places,
+            door=door_of(chosen, here.settings, SystemClock()),
         )
         return list(found)

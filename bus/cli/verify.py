@@ -13,6 +13,7 @@ from rich.table import Table
 from bus.cli.context import AsJson, Context, Overlay, context, err, impatient, out, print_json, require_broker, run_async
 from bus.errors import ConfigurationError, Problem
 from bus.ops.installation import Installation
+from bus.ops.values import CELL_NAMES
 from bus.ops.verification import Report, verify
 from bus.ops.wiring import connect
 
@@ -27,7 +28,7 @@ def register(app: typer.Typer) -> None:
 
 def verify_command(
     indicator: Annotated[str | None, typer.Argument(help="Id, as `bus indicators list` shows it.")] = None,
-    cells: Annotated[list[str] | None, typer.Argument(metavar="[CELL]...", help="Only these cells: DATE/DIMENSION/…")] = None,
+    cells: Annotated[list[str] | None, typer.Argument(metavar="[CELL]...", help=f"Only these cells: {CELL_NAMES}")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every indicator.")] = False,
     overlay: Overlay = None,
     as_json: AsJson = False,
@@ -37,6 +38,8 @@ def verify_command(
     bus verify --all
     bus verify dlh.pm25_mean
     bus verify dlh.pm25_mean 2021-07-01/DKI3
+
+    Rows of a current state are named now/DIMENSION/…; those of a composite are recomputed from the events of all that it is made of.
     """
     if everything == (indicator is not None):
         raise ConfigurationError([Problem("bus verify", "give an indicator, or --all for every one")])
@@ -53,8 +56,9 @@ def verify_command(
 
 
 def verify_table(reports: Sequence[Report]) -> Table:
-    """One line an indicator."""
-    table = Table("indicator", "cells", "records read", "outcome", box=None, pad_edge=False)
+    """One line an indicator; where there are composites, with what they are made of."""
+    composed = any(each.made_of for each in reports)
+    table = Table("indicator", "cells", "records read", "outcome", *(["made of"] if composed else []), box=None, pad_edge=False)
     for each in reports:
         outcome = (
             "[green]proven[/green]"
@@ -63,7 +67,8 @@ def verify_table(reports: Sequence[Report]) -> Table:
             if each.ok
             else f"[red]{len(each.mismatches)} differences[/red]"
         )
-        table.add_row(each.indicator, f"{each.cells:,}", f"{each.events:,}", outcome)
+        made_of = [" + ".join(each.made_of)] if composed else []
+        table.add_row(each.indicator, f"{each.cells:,}", f"{each.events:,}", outcome, *made_of)
     return table
 
 

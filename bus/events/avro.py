@@ -55,6 +55,10 @@ class Node:
     fields: tuple[tuple[str, Node], ...] = ()
     scale: int | None = None
     name: str = ""
+    #: What a text must be so that it names nobody: "pseudonym" or "sealed"; empty: any text.
+    guard: str = ""
+    #: Whether texts may look like telephone numbers, being codes.
+    phone_like: bool = False
 
     @property
     def dtype(self) -> pl.DataType:
@@ -171,9 +175,20 @@ def _record_fields(schema: dict[str, Json]) -> Iterator[tuple[str, Node]]:
         if not isinstance(field, dict) or not isinstance(field.get("name"), str) or "type" not in field:
             raise UnsupportedType(f"record {schema.get('name')!r}: a field needs a name and a type")
         try:
-            yield cast("str", field["name"]), node_of(field["type"], cast("int | None", field.get("scale")))
+            yield cast("str", field["name"]), _guarded(node_of(field["type"], cast("int | None", field.get("scale"))), field)
         except UnsupportedType as error:
             raise UnsupportedType(f"field {field['name']}: {error}") from error
+
+
+def _guarded(node: Node, field: dict[str, Json]) -> Node:
+    """The node with what the field says of its texts: those of a list are its items."""
+    guard = "pseudonym" if field.get("pii") == "direct" else "sealed" if field.get("sealed") is True else ""
+    phone_like = field.get("phone_like") is True
+    if not guard and not phone_like:
+        return node
+    if node.kind == "array" and node.items is not None:
+        return replace(node, items=_guarded(node.items, field))
+    return replace(node, guard=guard, phone_like=phone_like)
 
 
 def fields_of(schema: Json, path: str = "") -> Iterator[tuple[str, dict[str, Json]]]:
@@ -229,7 +244,7 @@ def plain(schema: Json, *, widen: bool = False) -> Json:
         return schema
     out: dict[str, Json] = {}
     for key, value in schema.items():
-        if key in {"logicalType", "scale", "doc", "pii", "class", "correctable"}:
+        if key in {"logicalType", "scale", "doc", "pii", "class", "correctable", "sealed", "generalised", "phone_like"}:
             continue
         if key in {"type", "items"}:
             out[key] = plain(value, widen=widen)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -72,17 +72,24 @@ class Catalogue:
     """Every schema that may be written, and every one that may stand in a record (`by_id`).
 
     `types` are the event types, by name, sorted; `internal` the schemas of the bus's own records, e.g. `bus.indicator_value.v1`.
+    `left_out` are the event types of agencies that this installation does not serve: no topic of theirs is made and nothing reads one,
+    but a record that carries one can be decoded.
     """
 
-    def __init__(self, current: Iterable[Schema], superseded: Iterable[Schema] = ()) -> None:
+    def __init__(self, current: Iterable[Schema], superseded: Iterable[Schema] = (), only: Collection[str] = ()) -> None:
         self._current = {schema.name: schema for schema in sorted(current, key=lambda schema: schema.name)}
         self._by_id = {schema.schema_id: schema for schema in (*superseded, *self._current.values())}
-        self.types: Mapping[str, EventSchema] = {n: s for n, s in self._current.items() if isinstance(s, EventSchema)}
+        every = {name: schema for name, schema in self._current.items() if isinstance(schema, EventSchema)}
+        self.types: Mapping[str, EventSchema] = {n: s for n, s in every.items() if not only or s.type.agency in only}
+        self.left_out: Collection[str] = frozenset(every.keys() - self.types.keys())
         self.internal: Mapping[str, Schema] = {n: s for n, s in self._current.items() if not isinstance(s, EventSchema)}
 
     @classmethod
-    def load(cls, roots: Sequence[Path]) -> Catalogue:
-        """Read all files of all folders. Raises one `ConfigurationError` that lists everything that is wrong in any of them."""
+    def load(cls, roots: Sequence[Path], only: Collection[str] = ()) -> Catalogue:
+        """Read all files of all folders; serve the event types of the agencies in `only`, of all when it is empty.
+
+        Raises one `ConfigurationError` that lists everything that is wrong in any of them, an agency without a type included.
+        """
         current: list[Schema] = []
         superseded: list[Schema] = []
         problems: list[Problem] = []
@@ -99,9 +106,12 @@ class Catalogue:
             superseded += old
             problems += wrong
         problems += _collisions(current, superseded)
+        agencies = sorted({schema.type.agency for schema in current if isinstance(schema, EventSchema)})
+        for unknown in sorted(set(only) - set(agencies)):
+            problems.append(Problem("BUS_ONLY_AGENCIES", f"{unknown!r} has no event types; allowed: {', '.join(agencies)}"))
         if problems:
             raise ConfigurationError(problems)
-        return cls(current, superseded)
+        return cls(current, superseded, only)
 
     @property
     def schemas(self) -> Sequence[Schema]:
@@ -110,13 +120,13 @@ class Catalogue:
 
     def __getitem__(self, name: str) -> EventSchema:
         """The schema of an event type. Raises `KeyError` with the types there are."""
-        schema = self._current.get(name)
-        if not isinstance(schema, EventSchema):
+        schema = self.types.get(name)
+        if schema is None:
             raise KeyError(f"no event type {name!r}; there are: {', '.join(self.types) or 'none'}")
         return schema
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(self._current.get(cast("str", name)), EventSchema)
+        return name in self.types
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.types)

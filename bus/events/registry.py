@@ -15,7 +15,7 @@ from starlette.middleware.base import RequestResponseEndpoint
 from bus.events.catalogue import Catalogue
 from bus.events.schema import EventSchema, Schema
 
-#: The record in every `indicators.<id>` topic.
+#: The record in every `indicators.<id>` and `history.<id>` topic.
 INDICATOR_VALUE = "bus.indicator_value.v1"
 _SUFFIX = "-value"
 _MEDIA_TYPE = "application/vnd.schemaregistry.v1+json"
@@ -26,7 +26,7 @@ def schema_name_of(topic: str) -> str | None:
     """The name of the schema that a topic's values have, or None for topics without Avro."""
     if topic.startswith("events."):
         return topic.removeprefix("events.")
-    return INDICATOR_VALUE if topic.startswith("indicators.") else None
+    return INDICATOR_VALUE if topic.startswith(("indicators.", "history.")) else None
 
 
 class Registry:

@@ -1,4 +1,4 @@
-"""Conformance rules K01-K07 for schemas: plain functions from one schema file to its problems.
+"""Conformance rules K01-K07 and K09 for schemas: plain functions from one schema file to its problems.
 
 Each rule looks at its own matter only and is silent where an earlier rule already fails, so that one fault is one finding.
 """
@@ -19,6 +19,7 @@ from bus.events.catalogue import CHANGED, Catalogue, build, name_of
 from bus.events.codec import FRAME, Codec
 from bus.events.compatibility import transitive_incompatibilities
 from bus.events.lock import Release, newest, read_lock
+from bus.events.personal import CLASSES
 from bus.events.sample import sample_event, sample_values
 from bus.events.schema import EventSchema, envelope_problems, full_name, record_problems
 
@@ -151,6 +152,37 @@ def numbers_and_times(subject: SchemaSubject) -> Iterator[Problem]:
             yield _problem(subject, f"field {path}: {what}", "K06")
 
 
+def personal_fields_are_safe(subject: SchemaSubject) -> Iterator[Problem]:
+    """K09: what names a person is a pseudonym; what says much of one is sealed or was made coarse; each says so in the schema."""
+    if subject.avro is None or not _types_fit(subject.avro):
+        return
+    for path, field in fields_of(subject.avro):
+        for what in _personal_problems(field):
+            yield _problem(subject, f"field {path}: {what}", "K09")
+
+
+def _personal_problems(field: Mapping[str, Json]) -> Iterator[str]:
+    pii, sealed, generalised = field.get("pii"), field.get("sealed"), field.get("generalised")
+    node = node_of(field["type"])
+    kind = node.items.kind if node.kind == "array" and node.items is not None else node.kind
+    if pii not in {None, "direct", "quasi"}:
+        yield f'pii is "direct" or "quasi", not {json.dumps(pii)}'
+    if field.get("class") not in {None, *CLASSES}:
+        yield f"class is one of {', '.join(CLASSES)}, not {json.dumps(field.get('class'))}"
+    if pii == "direct" and kind != "string":
+        yield f"a direct identifier as {kind}; allowed: string, which holds its pseudonym"
+    if pii == "quasi" and (sealed is True) == bool(generalised):
+        yield 'a quasi identifier is either {"sealed": true} or says in "generalised" how it was made coarse (age band, year, desa)'
+    if pii != "quasi" and (sealed is not None or generalised is not None):
+        yield 'sealed and generalised belong to fields with "pii": "quasi"'
+    if sealed is not None and (sealed is not True or kind != "string"):
+        yield "sealed is true, on a string"
+    if generalised is not None and not (isinstance(generalised, str) and generalised.strip()):
+        yield "generalised is a text: how it was made coarse"
+    if field.get("phone_like") not in {None, True} or (field.get("phone_like") and (kind != "string" or pii is not None)):
+        yield "phone_like is true, on a string of codes that is not personal"
+
+
 def _field_problems(name: str, field: Mapping[str, Json]) -> Iterator[str]:
     node = node_of(field["type"], cast("int | None", field.get("scale")))
     words = set(name.split("_"))
@@ -219,4 +251,5 @@ RULES: Mapping[str, tuple[str, Callable[[SchemaSubject], Iterable[Problem]]]] = 
     "K05": ("releases of a major are compatible in both directions, all with all", compatible),
     "K06": ("numbers and times have the bus's types", numbers_and_times),
     "K07": ("a generated sample round-trips", sample_round_trips),
+    "K09": ("direct identifiers are pseudonyms, quasi identifiers are sealed or generalised", personal_fields_are_safe),
 }

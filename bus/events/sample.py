@@ -8,6 +8,7 @@ from typing import cast
 
 from bus.events.avro import Node
 from bus.events.envelope import Envelope, Event, Op, sequence_of
+from bus.events.personal import sample_text
 from bus.events.schema import EventSchema, Schema
 
 _START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -31,6 +32,8 @@ def _value(node: Node, name: str, number: int, index: int) -> object:  # noqa: P
     if node.nullable and (number + index) % 3 == 2:
         return None
     step = number * 31 + index
+    if node.guard:
+        return sample_text(node.guard, f"{name} {step}")
     match node.kind:
         case "string":
             return f"{name} {step} é"

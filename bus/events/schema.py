@@ -30,7 +30,10 @@ _OPS: Json = ["CREATE", "CORRECT", "CANCEL"]
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A top-level field. `pii` is "direct", "quasi" or empty; `data_class` the class of UU 27/2022, or empty."""
+    """A top-level field. `pii` is "direct", "quasi" or empty; `data_class` the class of UU 27/2022, or empty.
+
+    A quasi field is `sealed` (encrypted under a key of its subject), or says in `generalised` how it was made coarse.
+    """
 
     name: str
     node: Node
@@ -38,6 +41,8 @@ class Field:
     doc: str = ""
     pii: str = ""
     data_class: str = ""
+    sealed: bool = False
+    generalised: str = ""
     has_default: bool = False
     default: Json = None
 
@@ -134,6 +139,8 @@ def _field(raw: dict[str, Json], node: Node) -> Field:
         doc=str(raw.get("doc") or ""),
         pii=_pii(raw),
         data_class=str(raw.get("class") or ""),
+        sealed=raw.get("sealed") is True,
+        generalised=str(raw.get("generalised") or ""),
         has_default="default" in raw,
         default=raw.get("default"),
     )

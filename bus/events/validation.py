@@ -13,7 +13,8 @@ from decimal import Decimal
 
 from bus.errors import SchemaViolation
 from bus.events.avro import Node
-from bus.events.nik import SHAPE, contains_nik, is_nik_number
+from bus.events.nik import PHONE_SHAPE, SHAPE, contains_nik, contains_phone, is_nik_number
+from bus.events.personal import FORMS, fits
 from bus.events.schema import Schema
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -24,8 +25,8 @@ _INT, _LONG = (-(1 << 31), (1 << 31) - 1), (-(1 << 63), (1 << 63) - 1)
 #: When an event of an agency can have happened; outside of it a year was misread.
 EARLIEST, LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
-
 _NO_NIK = "no NIK: the connector replaces it by its HMAC"
+_NO_PHONE = "no telephone number: the connector replaces it by its HMAC; a field of codes that look like one says phone_like in its schema"
 
 
 def shape_of(value: object) -> str:
@@ -109,7 +110,7 @@ def _violation(schema: Schema, name: str, secret: bool, refused: _Refused) -> Sc
 
 def _shown(value: object) -> str:
     text = repr(value)
-    if isinstance(value, (Mapping, list, tuple, bytes)) or contains_nik(text) or len(text) > 80:
+    if isinstance(value, (Mapping, list, tuple, bytes)) or contains_nik(text) or contains_phone(text) or len(text) > 80:
         return shape_of(value)
     return text
 
@@ -119,9 +120,11 @@ def _wire(node: Node, value: object, personal: bool) -> object:
         if node.nullable:
             return None
         raise _Refused("null", f"{_named(node)}, not null", value)
+    if node.guard:
+        return _guarded(node, value)
     match node.kind:
         case "string":
-            return _string(value, personal)
+            return _string(value, personal, node.phone_like)
         case "int" | "long":
             return _integer(node, value, personal)
         case "double" | "float":
@@ -139,11 +142,20 @@ def _wire(node: Node, value: object, personal: bool) -> object:
     return _other(node, value)
 
 
-def _string(value: object, personal: bool) -> str:
+def _guarded(node: Node, value: object) -> str:
+    """A text that names nobody: nothing else may be in a field that would."""
+    if node.kind == "string" and isinstance(value, str) and fits(node.guard, value):
+        return str(value)
+    raise _Refused(f"not_{node.guard}", FORMS[node.guard], value, shape=shape_of(value))
+
+
+def _string(value: object, personal: bool, phone_like: bool) -> str:
     if not isinstance(value, str):
         raise _Refused("type", "text", value)
-    if personal and len(value) >= 16 and contains_nik(value):
+    if personal and contains_nik(value):
         raise _Refused("nik", _NO_NIK, value, shape=SHAPE)
+    if personal and not phone_like and contains_phone(value):
+        raise _Refused("phone", _NO_PHONE, value, shape=PHONE_SHAPE)
     try:
         value.encode()
     except UnicodeEncodeError:

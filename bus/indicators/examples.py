@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 
 import polars as pl
 
 from bus.indicators.batch import OFFSET, Batch
+from bus.indicators.compose import AnyIndicator
 from bus.indicators.fold import FoldUnit
 from bus.indicators.indicator import Indicator
 from bus.indicators.merge import MergeUnit
@@ -17,23 +18,46 @@ from bus.indicators.spec import Example, ExampleEvent
 from bus.indicators.windows import LOCAL_ZONE
 
 
-def example_rows(indicator: Indicator, example: Example) -> list[dict[str, str]]:
-    """The rows that the example's events give, as the CSV export writes them. Raises `ValueError` for an event that does not fit."""
-    unit, merge = FoldUnit.new(indicator, indicator.topic, 0, 1), MergeUnit.new(0)
-    partials = [unit.full_partial()]
-    if example.events:
-        batch = Batch(example_frame(indicator, example.events), 0, len(example.events) - 1)
-        partials += [partial for partial in [unit.apply(batch)] if partial is not None]
-    records = [record for partial in partials for record in encode(partial)]
-    header, rows = export_rows(merge.apply(list(enumerate(records))))
+def example_rows(family: Sequence[AnyIndicator], example: Example) -> list[dict[str, str]]:
+    """The rows of the last indicator, as the CSV export writes them, that the example's events give; before it stands what it is made of.
+
+    Raises `ValueError` for an event that does not fit.
+    """
+    shown, merge = family[-1], MergeUnit.new(0)
+    leaves = [each for each in family if isinstance(each, Indicator)]
+    batches = _batches(leaves, example.events)
+    partials = []
+    for leaf in leaves:
+        unit = FoldUnit.new(leaf, leaf.topic, 0, 1)
+        partials.append(unit.full_partial())
+        batch = batches.get(leaf.event_type)
+        partials += [partial for partial in [unit.apply(batch) if batch is not None else None] if partial is not None]
+    merge.apply(list(enumerate(record for partial in partials for record in encode(partial))))
+    if shown.kind == "register":
+        return []
+    header, rows = export_rows(merge.outputs(shown.id))
     return [dict(zip(header, row, strict=True)) for row in rows]
 
 
-def example_problems(indicator: Indicator) -> Iterable[str]:
-    """What the indicator's examples claim and is not so. Of an expected row only the columns that it names are compared."""
-    for number, example in enumerate(indicator.spec.examples, 1):
+def _batches(leaves: Sequence[Indicator], events: Iterable[ExampleEvent]) -> dict[str, Batch]:
+    """The events of each type as one batch."""
+    by_type: dict[str, list[ExampleEvent]] = {}
+    only = {leaf.event_type for leaf in leaves}
+    for event in events:
+        if not event.event and len(only) > 1:
+            raise ValueError(f"an event does not say of which type it is: event = {' or '.join(map(repr, sorted(only)))}")
+        by_type.setdefault(event.event or next(iter(only)), []).append(event)
+    if unknown := sorted(set(by_type) - only):
+        raise ValueError(f"an event is of type {unknown[0]}; allowed: {', '.join(sorted(only))}")
+    readers = {leaf.event_type: leaf for leaf in leaves}
+    return {name: Batch(example_frame(readers[name], held), 0, len(held) - 1) for name, held in by_type.items()}
+
+
+def example_problems(family: Sequence[AnyIndicator]) -> Iterable[str]:
+    """What the examples of the last indicator claim and is not so. Of an expected row only the columns that it names are compared."""
+    for number, example in enumerate(family[-1].spec.examples, 1):
         try:
-            found = example_rows(indicator, example)
+            found = example_rows(family, example)
         except (ValueError, TypeError, OverflowError, pl.exceptions.PolarsError) as error:
             yield f"example {number}: {error}"
             continue

@@ -7,6 +7,7 @@ current time and division cannot slip through a difference between two parsers. 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import polars as pl
 import sqlglot
@@ -14,8 +15,9 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from bus.indicators import functions, operators
+from bus.indicators.calendar import WorkingCalendar
 from bus.indicators.operators import Compile
-from bus.indicators.typed import ALLOWED, Column, ExpressionError, Typed, column, number
+from bus.indicators.typed import ALLOWED, Column, ExpressionError, RowRule, Typed, column, number
 
 Columns = Mapping[str, Column]
 
@@ -44,22 +46,34 @@ def parse(text: str) -> exp.Expression:
     return tree
 
 
-def compile_expression(text: str, columns: Columns) -> Typed:
-    """The expression as a Polars expression with its type. Raises `ExpressionError`."""
+def compile_expression(text: str, columns: Columns, calendar: WorkingCalendar | None = None) -> Typed:
+    """The expression as a Polars expression with its type and the faults that rows can have. Raises `ExpressionError`.
+
+    Without a calendar WORKING_DAYS is refused. Where a fault's `broken` is true the row must not be used, whatever the value is.
+    """
+    operands: list[list[RowRule]] = [[]]  # the faults of the operands found so far, of each node that is being compiled
 
     def compiled(node: exp.Expression) -> Typed:
         handler = _handler(node)
-        if not isinstance(node, exp.Column):
-            return handler(node, compiled)
-        if len(node.parts) != 1:
-            raise ExpressionError(f"{node.sql()!r}: columns are named without a table")
-        return column(node.name, columns)
+        if isinstance(node, exp.Column):
+            if len(node.parts) != 1:
+                raise ExpressionError(f"{node.sql()!r}: columns are named without a table")
+            return column(node.name, columns)
+        operands.append([])
+        typed = functions.working_days(node, compiled, calendar) if isinstance(node, exp.Anonymous) else handler(node, compiled)
+        below = operands.pop()
+        if below and not typed.settled:
+            typed = replace(typed, faults=tuple(dict.fromkeys((*typed.faults, *below))))
+        operands[-1].extend(typed.faults)
+        return typed
 
     return compiled(parse(text))
 
 
 def _handler(node: exp.Expression) -> Callable[[exp.Expression, Compile], Typed]:
     handler, shown = _NODES.get(type(node)), node.sql(dialect="postgres")
+    if isinstance(node, exp.Anonymous) and node.name.upper() != "WORKING_DAYS":
+        handler = None
     if handler is None:
         for kind, name in _REFUSED.items():
             if isinstance(node, kind):
@@ -86,10 +100,12 @@ _ARGUMENTS: Mapping[type[exp.Expression], frozenset[str]] = {
     exp.Substring: frozenset({"this", "start", "length"}),
     exp.DPipe: _USUAL | {"safe"},
     exp.Cast: frozenset({"this", "to"}),
+    exp.Anonymous: frozenset({"this", "expressions"}),
 }
 
 _NODES: Mapping[type[exp.Expression], Callable[[exp.Expression, Compile], Typed]] = {
     exp.Column: lambda node, compiled: compiled(node),
+    exp.Anonymous: lambda node, compiled: compiled(node),
     exp.Literal: lambda node, _: Typed(pl.lit(node.this), "text") if node.args["is_string"] else number(node.this),
     exp.Boolean: lambda node, _: Typed(pl.lit(bool(node.this)), "boolean"),
     exp.Null: lambda _, __: Typed(pl.lit(None), "null"),

@@ -1,32 +1,32 @@
-"""Fold: the state of one indicator over one partition of its event topic, a pure function of the log up to an offset (R1).
+"""The fold: state of one indicator over one partition of its event topic, a pure function of the log up to an offset (R1).
 
 Whatever the batch boundaries, duplicates and repetitions: the same log gives the same state, byte for byte in its dump.
 
 - A row counts when its sequence is above all earlier ones of its source (the ledger); everything else was seen before.
-- Events that can be corrected are kept per subject, ordered by their version whenever they arrive; a new state takes the old
-  contribution out and puts the new one in. Immutable ones are grouped and added.
-- A cell's revision is the number of events that changed it.
+- Events that can be corrected are kept per subject (`bus.indicators.entity`); a new state takes the old contribution out and puts the new
+  one in. Immutable ones are grouped and added.
+- A cell counts the events that changed it, by their kind (`bus.indicators.changes`).
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import repeat
 from typing import Any
 
 from bus.errors import FatalError, OffsetGap
-from bus.indicators.accumulators import ACCUMULATOR_VERSION, Summary, accumulator
+from bus.indicators import changes
 from bus.indicators.batch import OFFSET, Batch, Fresh
+from bus.indicators.blocks import Pending
+from bus.indicators.changes import CORRECTED, LATE, NEW, WITHDRAWN
+from bus.indicators.entity import Contribution
+from bus.indicators.fold_state import FoldState
 from bus.indicators.indicator import Indicator
-from bus.indicators.partial import CellKey, Partial, RowFault, canonical, sort_key
-from bus.indicators.rows import contributions, grouped
+from bus.indicators.partial import Cell, CellKey, Partial, RowFault
+from bus.indicators.rows import contributions, grouped, reporters
 
-__all__ = ["CHUNK_BYTES", "OFFSET", "Batch", "FoldUnit", "in_chunks"]
-
-#: Size of a snapshot's chunks.
-CHUNK_BYTES = 512 * 1024
-
-Contribution = tuple[int, tuple[str | None, ...], tuple[int, ...]]
+__all__ = ["OFFSET", "Batch", "FoldUnit"]
 
 
 class FoldUnit:
@@ -39,11 +39,9 @@ class FoldUnit:
         self.partitions = partitions
         #: Everything up to here is in the state; -1 before the first record.
         self.offset = -1
-        self._accumulator = accumulator(indicator.kind, correctable=indicator.correctable)
-        self._ledger: Mapping[str, int] = {}
-        self._watermarks: Mapping[str, int] = {}
-        self._cells: dict[CellKey, list[Any]] = {}
-        self._subjects: dict[str, tuple[int, Contribution | None]] = {}
+        self._accumulator = indicator.accumulator()
+        self._entity = indicator.entity()
+        self._state = FoldState(indicator)
 
     @classmethod
     def new(cls, indicator: Indicator, topic: str, partition: int, partitions: int) -> FoldUnit:
@@ -66,72 +64,117 @@ class FoldUnit:
             return None
         if batch.first > self.offset + 1:
             raise OffsetGap(f"{self.unit_id}: state ends at offset {self.offset}, the batch begins at {batch.first}")
-        first = self.offset + 1
-        fresh = batch.fresh(self.offset, self._ledger, self._watermarks)
+        first, state = self.offset + 1, self._state
+        fresh = batch.fresh(self.offset, state.ledger, state.watermarks)
         touched, faults = self._fold(fresh)
-        moved = fresh.watermarks is not self._watermarks and fresh.watermarks != self._watermarks
-        self._ledger, self._watermarks = fresh.ledger, fresh.watermarks
+        heard = self._hear(fresh)
+        moved = fresh.watermarks is not state.watermarks and fresh.watermarks != state.watermarks
+        state.ledger, state.watermarks = fresh.ledger, fresh.watermarks
         self.offset = batch.last
-        if not (touched or moved or faults):
+        if not (touched or moved or heard or faults):
             return None
-        return self._partial(first, touched, faults=tuple(faults))
+        return self._partial(first, touched, heard, faults=tuple(faults))
 
     @property
     def watermarks(self) -> Mapping[str, int]:
-        """Newest `occurred_at` of each source, UTC microseconds."""
-        return self._watermarks
+        """Newest time of each source, UTC microseconds."""
+        return self._state.watermarks
 
-    def cells(self, keys: Iterable[CellKey] | None = None) -> dict[CellKey, tuple[Summary, int]]:
-        """(summary, revision) of those of the given cells that there are; of all when none are given."""
-        chosen = self._cells if keys is None else [key for key in keys if key in self._cells]
-        return {key: (self._accumulator.summary(self._cells[key][0]), self._cells[key][1]) for key in chosen}
+    def cells(self, keys: Iterable[CellKey] | None = None) -> dict[CellKey, Cell]:
+        """Those of the given cells that there are; all when none are given. Raises `FatalError` when all are not in memory."""
+        if keys is None:
+            self._refuse_cold()
+        held, summary = self._state.cells.entries, self._accumulator.summary
+        chosen = held.items() if keys is None else [(key, held[key]) for key in keys if key in held]
+        return {key: (summary(acc), counted) for key, (acc, counted) in chosen}
 
     def full_partial(self) -> Partial:
         """All cells as they are: for a merge that lost its state, or that has not heard of this partition."""
-        return self._partial(0, self._cells, full=True)
+        self._refuse_cold()
+        return self._partial(0, self._state.cells.entries, self._state.heard.entries, full=True)
 
-    def dump(self) -> list[bytes]:
-        """The state in canonical form, in chunks: equal states give equal bytes."""
-        return in_chunks(self._lines())
+    def mark(self) -> Partial:
+        """That nothing has changed up to the unit's offset."""
+        return self._partial(0, (), {})
+
+    def heading(self) -> Partial:
+        """Nothing but what is declared beside the definition: the composites that it is a part of, and how many reporters are expected."""
+        return replace(self._partial(self.offset + 1, (), {}), feeds=self.indicator.feeds)
+
+    # snapshots (ADR 0015)
+
+    def frozen(self, *, whole: bool) -> Pending:
+        """The state, as blocks to be made bytes of later: those touched since `saved`, or all of them. Raises `FatalError` when all are not
+        in memory."""
+        return self._state.frozen(self.unit_id, self.offset, whole=whole)
+
+    def saved(self) -> None:
+        """What `frozen` gave is durable, and nothing was applied since."""
+        self._state.saved()
+
+    def dump(self) -> dict[str, bytes]:
+        """The state in canonical form: equal states give equal bytes."""
+        return {name: content for name, content in self.frozen(whole=True).encode().items() if content is not None}
 
     @classmethod
-    def load(cls, indicator: Indicator, topic: str, partition: int, partitions: int, offset: int, chunks: Sequence[bytes]) -> FoldUnit:
-        """The unit that `dump` wrote. Raises `FatalError` when the snapshot is of another unit, offset or form."""
+    def load(
+        cls,
+        indicator: Indicator,
+        topic: str,
+        partition: int,
+        partitions: int,
+        offset: int,
+        blocks: Mapping[str, bytes],
+        elsewhere: Collection[str] = (),
+    ) -> FoldUnit:
+        """The unit of which these are the blocks; those `elsewhere` come by `warm`. Raises `FatalError` when they are of another unit, offset or
+        form."""
         unit = cls(indicator, topic, partition, partitions)
-        lines = b"".join(chunks).split(b"\n")
-        head = json.loads(lines[0])
-        expected = {"accumulator": ACCUMULATOR_VERSION, "offset": offset, "unit": unit.unit_id}
-        found = {name: head.get(name) for name in expected}
-        if found != expected:
-            raise FatalError(f"snapshot of {unit.unit_id} at offset {offset} says it is {found}")
-        unit.offset, unit._ledger, unit._watermarks = offset, head["ledger"], head["watermarks"]
-        cells = head["cells"]
-        for line in lines[1 : 1 + cells]:
-            start, dims, acc, revision = json.loads(line)
-            unit._cells[start, tuple(dims)] = [unit._accumulator.load(acc), revision]
-        for line in lines[1 + cells :]:
-            subject, version, held = json.loads(line)
-            unit._subjects[subject] = (version, held and (held[0], tuple(held[1]), tuple(held[2])))
+        unit._state.load(unit.unit_id, offset, blocks, elsewhere)
+        unit.offset = offset
         return unit
 
-    def _lines(self) -> Iterable[str]:
-        yield canonical(
-            {
-                "accumulator": ACCUMULATOR_VERSION,
-                "cells": len(self._cells),
-                "ledger": self._ledger,
-                "offset": self.offset,
-                "unit": self.unit_id,
-                "watermarks": self._watermarks,
-            }
-        )
-        for key in sorted(self._cells, key=sort_key):
-            acc, revision = self._cells[key]
-            yield canonical([key[0], key[1], self._accumulator.dump(acc), revision])
-        for subject in sorted(self._subjects):
-            yield canonical([subject, *self._subjects[subject]])
+    def needs(self, batch: Batch) -> set[str]:
+        """The blocks that have to come back before the batch is applied: those of every window that its events may change."""
+        state = self._state
+        if batch.last <= self.offset or state.all_here:
+            return set()
+        fresh = batch.fresh(self.offset, state.ledger, state.watermarks)
+        if fresh.frame.is_empty():
+            return set()
+        window, held = self.indicator.window, state.subjects.entries
+        starts = set(fresh.once(("starts", window), lambda: fresh.window(window).unique().to_list()))
+        if self.indicator.correctable:
+            for subject in fresh.once("subjects", lambda: fresh.frame["subject"].unique().to_list()):
+                if subject in held:
+                    starts.update(self._entity.windows(held[subject]))
+        return state.cold(starts)
 
-    def _partial(self, first: int, keys: Iterable[CellKey], *, full: bool = False, faults: tuple[RowFault, ...] = ()) -> Partial:
+    def cold(self) -> set[str]:
+        """The blocks that are not in memory."""
+        return self._state.cold()
+
+    def warm(self, blocks: Mapping[str, bytes]) -> None:
+        """Take back what was not in memory, from the newest snapshot."""
+        self._state.warm(blocks)
+
+    def evict(self) -> None:
+        """Let go of what is closed, as far as the newest snapshot has it."""
+        self._state.evict()
+
+    def _refuse_cold(self) -> None:
+        if not self._state.all_here:
+            raise FatalError(f"{self.unit_id}: {len(self.cold())} blocks have left memory and were not brought back")
+
+    def _partial(
+        self,
+        first: int,
+        keys: Iterable[CellKey],
+        heard: Mapping[int, Collection[str]],
+        *,
+        full: bool = False,
+        faults: tuple[RowFault, ...] = (),
+    ) -> Partial:
         return Partial(
             definition=self.indicator.definition,
             topic=self.topic,
@@ -140,10 +183,30 @@ class FoldUnit:
             first=first,
             offset=self.offset,
             cells=self.cells(keys),
-            watermarks=self._watermarks,
+            watermarks=self._state.watermarks,
+            heard={start: sorted(names) for start, names in heard.items()},
+            feeds=self.indicator.feeds if full else (),
             full=full,
             faults=faults,
         )
+
+    def _hear(self, fresh: Fresh) -> dict[int, set[str]]:
+        """The reporters that were not yet heard of in a window."""
+        found: dict[int, set[str]] = {}
+        if fresh.frame.is_empty():
+            return found
+        heard = self._state.heard
+        for start, reporter in reporters(self.indicator, fresh):
+            known = heard.entries.get(start)
+            if known is None:
+                heard.add(start, {reporter})
+            elif reporter in known:
+                continue
+            else:
+                known.add(reporter)
+            found.setdefault(start, set()).add(reporter)
+        heard.touched |= found.keys()
+        return found
 
     def _fold(self, fresh: Fresh) -> tuple[Collection[CellKey], list[RowFault]]:
         if fresh.frame.is_empty():
@@ -151,59 +214,69 @@ class FoldUnit:
         return self._correct(fresh) if self.indicator.correctable else self._add(fresh)
 
     def _add(self, fresh: Fresh) -> tuple[Collection[CellKey], list[RowFault]]:
-        keys, columns, faults = grouped(self.indicator, fresh)
-        cells, absorb = self._cells, self._accumulator.absorb
-        for key, *group in zip(keys, *columns, strict=True):
+        keys, columns, late, faults = grouped(self.indicator, fresh)
+        cells, absorb = self._state.cells.entries, self._accumulator.absorb
+        for key, tardy, *group in zip(keys, late or repeat(0, len(keys)), *columns, strict=True):
+            entered = group[0]
+            if not entered:
+                continue
             cell = cells.get(key)
             if cell is not None:
                 absorb(cell[0], group)
-                cell[1] += group[0]
-            elif group[0]:
-                cells[key] = [group, group[0]]
-        entered = columns[0]
-        return (keys if all(entered) else [key for key, n in zip(keys, entered, strict=True) if n]), faults
+            else:
+                cell = [self._accumulator.begin(group), changes.NONE]
+                self._state.cells.add(key, cell)
+            cell[1] = changes.entered(cell[1], entered, tardy)
+        touched = keys if all(columns[0]) else [key for key, n in zip(keys, columns[0], strict=True) if n]
+        self._state.cells.touched.update(touched)
+        return touched, faults
 
     def _correct(self, fresh: Fresh) -> tuple[set[CellKey], list[RowFault]]:
         touched: set[CellKey] = set()
         faults: list[RowFault] = []
-        subjects = self._subjects
-        for subject, version, new, fault in contributions(self.indicator, fresh):
+        held, admit = self._state.subjects, self._entity.admit
+        subjects, revised = held.entries, held.touched
+        for row in contributions(self.indicator, fresh):
+            subject = row.subject
             known = subjects.get(subject)
-            if known is not None and version <= known[0]:
+            admitted = admit(known, row)
+            if admitted is None:
                 continue
-            if fault is not None:
-                faults.append(fault)
-                continue
-            subjects[subject] = (version, new)
-            old = known[1] if known is not None else None
-            if old != new:
-                self._replace(old, new, touched)
+            state, gone, new, revises, wrong = admitted
+            if row.fault is not None:
+                faults.append(row.fault)
+                if not self._entity.keeps_faulty:
+                    continue
+            if wrong is not None:
+                rule, message = wrong
+                faults.append(RowFault(row.offset, "clock", rule, f"{self.indicator.id}: {message}"))
+            if known is None:
+                held.add(subject, state)
+            else:
+                subjects[subject] = state
+                revised.add(subject)
+            if gone or new:
+                kind = WITHDRAWN if row.withdrawn else CORRECTED if revises else LATE if row.late else NEW
+                touched.update(self._replace(gone, new, kind))
+        self._state.cells.touched |= touched
         return touched, faults
 
-    def _replace(self, old: Contribution | None, new: Contribution | None, touched: set[CellKey]) -> None:
-        left = None
-        if old is not None:
-            left = old[:2]
-            cell = self._cells[left]
-            self._accumulator.remove(cell[0], old[2])
-            cell[1] += 1
-            touched.add(left)
-        if new is not None:
-            entered = new[:2]
-            cell = self._cell(entered)
-            self._accumulator.add(cell[0], new[2])
-            if entered != left:
-                cell[1] += 1
-                touched.add(entered)
+    def _replace(self, gone: Sequence[Contribution], new: Sequence[Contribution], kind: int) -> Collection[CellKey]:
+        """Take out what the subject no longer contributes, put in what it contributes now; one event counts once for a cell."""
+        changed: dict[CellKey, list[Any]] = {}
+        for key, values in new:
+            cell = changed[key] = self._cell(key)
+            self._accumulator.add(cell[0], values)
+        for key, values in gone:
+            cell = changed[key] = self._cell(key)
+            self._accumulator.remove(cell[0], values)
+        for cell in changed.values():
+            cell[1] = changes.counted(cell[1], kind)
+        return changed
 
     def _cell(self, key: CellKey) -> list[Any]:
-        cell = self._cells.get(key)
+        cell = self._state.cells.entries.get(key)
         if cell is None:
-            cell = self._cells[key] = [self._accumulator.empty(), 0]
+            cell = [self._accumulator.empty(), changes.NONE]
+            self._state.cells.add(key, cell)
         return cell
-
-
-def in_chunks(lines: Iterable[str]) -> list[bytes]:
-    """The lines as one text in UTF-8, cut into chunks of `CHUNK_BYTES`."""
-    whole = "\n".join(lines).encode()
-    return [whole[begin : begin + CHUNK_BYTES] for begin in range(0, len(whole), CHUNK_BYTES)]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import date, datetime
 
 import polars as pl
 from sqlglot import exp
 
+from bus.indicators.calendar import TABLE, WorkingCalendar
 from bus.indicators.operators import COMPARISONS, Compile, compared, dated, of
-from bus.indicators.typed import ExpressionError, Kind, Typed, aligned
+from bus.indicators.typed import ExpressionError, Kind, RowRule, Typed, aligned, guarded
 
 _PARTS: Mapping[str, Callable[[pl.Expr], pl.Expr]] = {
     "YEAR": lambda e: e.dt.year(),
@@ -38,13 +40,26 @@ def case(node: exp.Expression, compiled: Compile) -> Typed:
         raise ExpressionError("CASE takes conditions: CASE WHEN … THEN … ELSE … END")
     branches = node.args["ifs"]
     last = node.args.get("default")
-    conditions = [of(compiled, branch.this, "boolean").expr.cast(pl.Boolean) for branch in branches]
+    conditions = [of(compiled, branch.this, "boolean") for branch in branches]
     outcomes = [compiled(branch.args["true"]) for branch in branches]
-    outcomes = _united([*outcomes, compiled(last) if last is not None else Typed(pl.lit(None), "null")], "CASE")
+    outcomes.append(compiled(last) if last is not None else Typed(pl.lit(None), "null"))
+    faults = _case_faults(conditions, outcomes)
+    outcomes = _united(outcomes, "CASE")
     expr = outcomes[-1].expr
     for condition, outcome in reversed(list(zip(conditions, outcomes[:-1], strict=True))):
-        expr = pl.when(condition).then(outcome.expr).otherwise(expr)
-    return _result(expr, outcomes)
+        expr = pl.when(condition.expr.cast(pl.Boolean)).then(outcome.expr).otherwise(expr)
+    return replace(_result(expr, outcomes), faults=tuple(faults), settled=True)
+
+
+def _case_faults(conditions: list[Typed], outcomes: list[Typed]) -> list[RowRule]:
+    """A branch that is not taken faults no row: so CASE can say what to do about days that the calendar does not cover."""
+    faults: list[RowRule] = []
+    reached = pl.lit(True)
+    for condition, outcome in zip(conditions, outcomes[:-1], strict=True):
+        holds = condition.expr.cast(pl.Boolean).fill_null(False)
+        faults += guarded(condition.faults, reached) + guarded(outcome.faults, reached & holds)
+        reached = reached & ~holds
+    return faults + guarded(outcomes[-1].faults, reached)
 
 
 def variadic(node: exp.Expression, compiled: Compile) -> Typed:
@@ -123,3 +138,19 @@ def cast(node: exp.Expression, compiled: Compile) -> Typed:
     if typed.scale:
         raise ExpressionError("a scaled integer (money) has no text form here")
     return Typed(typed.expr.cast(pl.String), "text")
+
+
+def working_days(node: exp.Expression, compiled: Compile, calendar: WorkingCalendar | None) -> Typed:
+    """WORKING_DAYS(after, until): the working days after the first day, up to and including the second; 0 when it is not later.
+
+    Null when either is null. A day that the calendar does not cover is a fault of its row.
+    """
+    shown = node.sql(dialect="postgres")
+    if calendar is None:
+        raise ExpressionError(f"{shown!r} needs the days off: there is no reference table {TABLE!r}")
+    if len(node.expressions) != 2:
+        raise ExpressionError(f"{shown!r}: WORKING_DAYS takes two dates or times, (after, until)")
+    after, until = (of(compiled, each, "date", "time").expr.cast(pl.Date) for each in node.expressions)
+    what = f"{shown} needs a day outside of {calendar.first} to {calendar.last}, which is all that the reference table {TABLE} covers"
+    fault = RowRule("outside_calendar", what, calendar.outside(after) | calendar.outside(until), TABLE)
+    return Typed(calendar.working_days_expr(after, until), "integer", bits=calendar.days.bit_length(), faults=(fault,))

@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 from pydantic import BaseModel, ValidationError
 
 from bus.errors import ConfigurationError, Problem
+from bus.events.schema import EventSchema as FullSchema
 from bus.indicators import spec as forms
-from bus.indicators.indicator import EventSchema, Indicator, compile_indicator
+from bus.indicators.clock_spec import ClockSpec
+from bus.indicators.compiler import compile_indicator
+from bus.indicators.compose import AnyIndicator, CompositeIndicator, compile_composite
+from bus.indicators.composite_spec import CompositeSpec, TableRef
+from bus.indicators.indicator import EventSchema, Indicator
+from bus.indicators.measures import Grade, Measure
+from bus.indicators.partial import Feed
+from bus.indicators.privacy import privacy_problems
+from bus.indicators.reference import References
+from bus.indicators.reference_files import load_references
 from bus.indicators.spec import Spec
 
 _SECTIONS: Mapping[str, type[BaseModel]] = {
-    "": Spec, "title": forms.Title, "measure": forms.Measure, "satu_data": forms.SatuData, "publish": forms.Publish,
-    "examples": forms.Example, "events": forms.ExampleEvent,
+    "": Spec, "title": forms.Title, "measure": Measure, "grades": Grade, "satu_data": forms.SatuData, "publish": forms.Publish,
+    "examples": forms.Example, "events": forms.ExampleEvent, "composite": CompositeSpec, "table": TableRef, "clock": ClockSpec,
 }  # fmt: skip
 
 
@@ -27,11 +38,78 @@ class Catalogue(Protocol):
     @property
     def types(self) -> Mapping[str, EventSchema]: ...
 
+    @property
+    def left_out(self) -> Collection[str]: ...
 
-def load_indicators(roots: Sequence[Path], catalogue: Catalogue) -> Mapping[str, Indicator]:
-    """Indicators by id from `<root>/indicators/*.toml`, sorted. Raises `ConfigurationError` with every problem of every file."""
+
+def load_indicators(
+    roots: Sequence[Path], catalogue: Catalogue, references: References | None = None, *, reporters: Mapping[str, int] | None = None
+) -> Mapping[str, AnyIndicator]:
+    """Indicators by id from `<root>/indicators/*.toml`, sorted, composites with them.
+
+    What reads an event type that the catalogue leaves out is left out too, and so is every composite with such a part.
+    `references` are the tables of `<root>/reference` when they are not given. `reporters`: event type -> how many the agency expects.
+    Raises `ConfigurationError` with every problem of every file.
+    """
+    tables = load_references(roots) if references is None else references
+    specs, problems = _read(roots)
+    specs = _served(specs, catalogue.left_out)
+    found: dict[str, AnyIndicator] = {}
+    for spec, where in specs.values():
+        if spec.composite is None:
+            leaf, wrong = _leaf(spec, catalogue, where, tables, (reporters or {}).get(spec.event, 0))
+            problems.extend(wrong)
+            if leaf is not None:
+                found[leaf.id] = leaf
+    problems.extend(_compose(specs, found, tables))
+    if problems:
+        raise ConfigurationError(problems)
+    return dict(sorted(_fed(found).items()))
+
+
+def load_indicator(
+    path: Path, catalogue: Catalogue, references: References, files: Sequence[Path] = ()
+) -> tuple[Sequence[AnyIndicator], list[Problem]]:
+    """One file's indicator after all that it is made of (found among `files`), or all that is wrong with that file.
+
+    What is wrong with a part is that file's; the composite is then not made, without a problem of its own.
+    """
+    spec, problems = read_spec(path)
+    if spec is None:
+        return (), problems
+    if spec.composite is None:
+        leaf, problems = _leaf(spec, catalogue, str(path), references, 0)
+        return (() if leaf is None else (leaf,)), problems
+    specs = {name: (other, name) for name, other in _parts(spec, {file.stem: file for file in files}).items()} | {
+        spec.id: (spec, str(path))
+    }
+    leaves = [_leaf(other, catalogue, where, references, 0)[0] for other, where in specs.values() if other.composite is None]
+    found: dict[str, AnyIndicator] = {leaf.id: leaf for leaf in leaves if leaf is not None}
+    problems = [problem for problem in _compose(specs, found, references) if problem.where.startswith(str(path))]
+    made = found.get(spec.id)
+    if not isinstance(made, CompositeIndicator):
+        return (), problems
+    fed = _fed({name: each for name, each in found.items() if name in made.leaves or isinstance(each, CompositeIndicator)})
+    return [each for name, each in fed.items() if name != spec.id] + [fed[spec.id]], problems
+
+
+def _parts(spec: Spec, files: Mapping[str, Path]) -> dict[str, Spec]:
+    """What a composite is made of, parts of parts included, as far as there are files of it that can be read."""
+    found: dict[str, Spec] = {}
+    waiting = list(spec.composite.of) if spec.composite is not None else []
+    while waiting:
+        name = waiting.pop()
+        part = read_spec(files[name])[0] if name in files and name not in found else None
+        if part is not None:
+            found[name] = part
+            waiting += part.composite.of if part.composite is not None else ()
+    return found
+
+
+def _read(roots: Sequence[Path]) -> tuple[dict[str, tuple[Spec, str]], list[Problem]]:
+    """All files as data: id -> (spec, file), and what is wrong with the others."""
     problems: list[Problem] = []
-    found: dict[str, Indicator] = {}
+    specs: dict[str, tuple[Spec, str]] = {}
     files: dict[str, Path] = {}
     for root in roots:
         for path in sorted((Path(root) / "indicators").glob("*.toml")):
@@ -39,17 +117,25 @@ def load_indicators(roots: Sequence[Path], catalogue: Catalogue) -> Mapping[str,
                 problems.append(Problem(str(path), f"indicator {path.stem!r} is also defined in {files[path.stem]}"))
                 continue
             files[path.stem] = path
-            indicator, wrong = load_indicator(path, catalogue)
+            spec, wrong = read_spec(path)
             problems.extend(wrong)
-            if indicator is not None:
-                found[indicator.id] = indicator
-    if problems:
-        raise ConfigurationError(problems)
-    return dict(sorted(found.items()))
+            if spec is not None:
+                specs[spec.id] = spec, str(path)
+    return specs, problems
 
 
-def load_indicator(path: Path, catalogue: Catalogue) -> tuple[Indicator | None, list[Problem]]:
-    """One file's indicator, or all that is wrong with it."""
+def _served(specs: dict[str, tuple[Spec, str]], left_out: Collection[str]) -> dict[str, tuple[Spec, str]]:
+    """The files without those that are, directly or by way of a part, about an event type that is left out."""
+    gone = {name for name, (spec, _) in specs.items() if spec.composite is None and spec.event in left_out}
+    while more := {
+        n for n, (spec, _) in specs.items() if n not in gone and spec.composite is not None and not gone.isdisjoint(spec.composite.of)
+    }:
+        gone |= more
+    return {name: each for name, each in specs.items() if name not in gone}
+
+
+def read_spec(path: Path) -> tuple[Spec | None, list[Problem]]:
+    """One file as data, or all that is wrong with its form."""
     where = str(path)
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -61,21 +147,57 @@ def load_indicator(path: Path, catalogue: Catalogue) -> tuple[Indicator | None, 
         spec = Spec.model_validate(raw)
     except ValidationError as error:
         return None, list(_problems(where, error))
-    problems: list[Problem] = []
-    if spec.id != path.stem:
-        problems.append(Problem(f"{where}: id", f"{spec.id!r} must equal the file's name {path.stem!r}"))
+    wrong = [] if spec.id == path.stem else [Problem(f"{where}: id", f"{spec.id!r} must equal the file's name {path.stem!r}")]
+    return (None if wrong else spec), wrong
+
+
+def _leaf(spec: Spec, catalogue: Catalogue, where: str, tables: References, reporters: int) -> tuple[Indicator | None, list[Problem]]:
     event = catalogue.types.get(spec.event)
     if event is None:
         near = difflib.get_close_matches(spec.event, catalogue.types, n=3, cutoff=0.5) or sorted(catalogue.types)[:10]
         what = f"there is no event type {spec.event!r}; near: {', '.join(near) or 'none at all'}"
-        problems.append(Problem(f"{where}: event", what, "I01"))
-        return None, problems
-    indicator, wrong = compile_indicator(spec, event, where)
-    problems.extend(wrong)
-    return (None if problems else indicator), problems
+        return None, [Problem(f"{where}: event", what, "I01")]
+    leaf, problems = compile_indicator(spec, event, where, tables, reporters=reporters)
+    if isinstance(event, FullSchema) and (personal := list(privacy_problems(spec, event, where))):
+        return None, [*problems, *personal]
+    return leaf, problems
 
 
-def changed_without_version(known: Mapping[str, tuple[int, str]], indicators: Mapping[str, Indicator]) -> list[Problem]:
+def _compose(specs: Mapping[str, tuple[Spec, str]], found: dict[str, AnyIndicator], tables: References) -> Iterator[Problem]:
+    """Compile the composites, parts before what is made of them, into `found`."""
+    waiting = {name: spec.composite.of for name, (spec, _) in specs.items() if spec.composite is not None}
+    while waiting:
+        ready = [name for name, parts in waiting.items() if not any(part in waiting for part in parts)]
+        for name in ready or list(waiting):
+            parts = waiting.pop(name)
+            spec, where = specs[name]
+            unknown = [part for part in parts if part not in specs]
+            if not ready:
+                yield Problem(f"{where}: composite.of", f"{name} is, by way of {', '.join(parts)}, a part of itself", "I01")
+            elif unknown:
+                near = difflib.get_close_matches(unknown[0], specs, n=3, cutoff=0.5)
+                yield Problem(f"{where}: composite.of", f"there is no indicator {unknown[0]!r}; near: {', '.join(near) or 'none'}", "I01")
+            elif all(part in found for part in parts):
+                indicator, wrong = compile_composite(spec, found, where, tables)
+                yield from wrong
+                if indicator is not None:
+                    found[name] = indicator
+
+
+def _fed(found: Mapping[str, AnyIndicator]) -> dict[str, AnyIndicator]:
+    """The leaves with the composites that they are parts of."""
+    feeds: dict[str, list[Feed]] = {}
+    for each in found.values():
+        if isinstance(each, CompositeIndicator):
+            for leaf in each.leaves:
+                feeds.setdefault(leaf, []).append(each.feed)
+    return {
+        name: replace(each, feeds=tuple(feeds[name])) if isinstance(each, Indicator) and name in feeds else each
+        for name, each in found.items()
+    }
+
+
+def changed_without_version(known: Mapping[str, tuple[int, str]], indicators: Mapping[str, AnyIndicator]) -> list[Problem]:
     """Indicators whose fingerprint is not the known one though their version is not higher (I07).
 
     `known`: id -> (version, fingerprint or its beginning) of what stands in states already. Without a higher version readers could not tell

@@ -3,50 +3,21 @@
 Robust against everything that stopped or restarted folds may write late: a source partition's older or equal partial says nothing new,
 parts count only when all are there, and only a *full* partial (or one that covers the log from its beginning) introduces a
 partition. A version is published once all partitions of its topic have reported under one fingerprint; the highest such wins, and cells
-that only lower versions had are withdrawn.
+that only lower versions had are withdrawn. Composites follow the published versions of their parts.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
 
-from bus.errors import FatalError
-from bus.indicators.edition import Edition
-from bus.indicators.fold import in_chunks
+from bus.indicators.blocks import Pending
+from bus.indicators.family import Family
+from bus.indicators.journal import Journal
+from bus.indicators.line import LeafLine
+from bus.indicators.merge_state import frozen, restore, saved
 from bus.indicators.outputs import Output
-from bus.indicators.partial import CellKey, Partial, canonical, decode, sort_key
-
-_FORM = 1
-
-
-class _Line:
-    """All editions (version, fingerprint) of one indicator that are still of interest, and which one readers see."""
-
-    def __init__(self) -> None:
-        self.editions: dict[tuple[int, str], Edition] = {}
-        self.published: Edition | None = None
-        #: Cells that readers saw of earlier versions and that the published one does not have: key -> (window end, dimension names).
-        self.retired: dict[CellKey, tuple[int, tuple[str, ...]]] = {}
-
-    def edition(self, partial: Partial) -> Edition | None:
-        """The edition that a partial belongs to; None when readers have moved on from it."""
-        mark = (partial.definition["version"], partial.definition["fingerprint"])
-        held = self.published
-        if held is not None and mark != held.mark and mark[0] <= held.mark[0]:
-            return None
-        return self.editions.setdefault(mark, Edition(partial.definition, partial.partitions))
-
-    def promote(self, edition: Edition) -> None:
-        """Publish that edition if it is complete and not yet published. Of two with one version the first to be complete stays."""
-        if edition is self.published or not edition.complete:
-            return
-        former, self.published = self.published, edition
-        if former is not None:
-            names = tuple(former.definition["dims"])
-            self.retired |= {key: (former.window_end(key), names) for key in former.cells()}
-        self.editions = {mark: each for mark, each in self.editions.items() if each is edition or mark[0] > edition.mark[0]}
+from bus.indicators.partial import CellKey, Partial, decode
+from bus.indicators.reconcile import Entry, Reconcile
 
 
 class MergeUnit:
@@ -56,7 +27,8 @@ class MergeUnit:
         self.partition = partition
         #: Everything up to here is in the state; -1 before the first record.
         self.offset = -1
-        self._lines: dict[str, _Line] = {}
+        self._lines: dict[str, LeafLine] = {}
+        self._family = Family(self._lines)
 
     @classmethod
     def new(cls, partition: int) -> MergeUnit:
@@ -73,105 +45,95 @@ class MergeUnit:
 
         Records up to the unit's offset are skipped. Raises `FatalError` for a record that is no partial.
         """
-        before: dict[str, tuple[Edition | None, int | None]] = {}
-        touched: dict[str, dict[CellKey, Output | None]] = {}
+        journal = Journal(self._family, self._lines)
         for offset, value in records:
-            if offset <= self.offset:
-                continue
-            partial = decode(value)
-            name = partial.definition["id"]
-            line = self._lines.setdefault(name, _Line())
-            before.setdefault(name, (line.published, line.published.finished if line.published else None))
-            self._take(line, partial, touched.setdefault(name, {}))
-            self.offset = offset
-        outputs: list[Output] = []
-        for name in sorted(touched):
-            outputs.extend(self._changed(self._lines[name], *before[name], touched[name]))
-        return outputs
+            if offset > self.offset:
+                self._take(decode(value), journal)
+                self.offset = offset
+        return journal.outputs()
+
+    def take(self, partial: Partial) -> None:
+        """Merge one partial in without asking what it changes; for recomputing."""
+        self._take(partial, None)
+
+    def output(self, indicator: str, key: CellKey) -> Output | None:
+        """A row as it is now; None when there is none."""
+        line = self._family.line(indicator)
+        return None if line is None or line.published is None else line.published.output(key)
+
+    def outputs(self, indicator: str) -> list[Output]:
+        """All rows of an indicator as they are now, sorted, withdrawn ones included."""
+        line = self._family.line(indicator)
+        return [] if line is None else list(line.all())
 
     def full_outputs(self) -> list[Output]:
         """Every row as it is now, withdrawn ones included."""
-        return [output for name in sorted(self._lines) for output in self._all(self._lines[name])]
+        return [output for line in self._family.lines() for output in line.all()]
+
+    def without(self, shown: Output) -> Output | None:
+        """What to say now of a row that readers have: see `Line.without`."""
+        line = self._family.line(shown.indicator)
+        key = shown.window_start_us, tuple(shown.dimensions.values())
+        return None if line is None else line.without(key, shown.window_end_us, tuple(shown.dimensions), shown.order)
+
+    def lists(self) -> list[Reconcile]:
+        """The comparisons of registers that are published now."""
+        return self._family.lists()
+
+    def listed(self, *, all_of_it: bool = False) -> list[Entry]:
+        """The lines of reconciliation lists that changed since the last call, or all."""
+        return self._family.listed(all_of_it=all_of_it)
 
     def known(self) -> dict[str, tuple[int, str]]:
         """Published (version, fingerprint) of each indicator."""
-        return {name: line.published.mark for name, line in sorted(self._lines.items()) if line.published is not None}
+        return {line.published.id: line.published.mark for line in self._family.lines() if line.published is not None}
 
-    def dump(self) -> list[bytes]:
-        """The state in canonical form, in chunks: equal states give equal bytes."""
-        return in_chunks(self._text())
+    # snapshots (ADR 0015)
+
+    def frozen(self, *, whole: bool) -> Pending:
+        """The state, as blocks to be made bytes of later: those touched since `saved`, or all of them."""
+        return Pending(frozen(self.unit_id, self.offset, self._lines, self._family, whole=whole))
+
+    def saved(self) -> None:
+        """What `frozen` gave is durable, and nothing was applied since."""
+        saved(self._lines, self._family)
+
+    def dump(self) -> dict[str, bytes]:
+        """The state in canonical form: equal states give equal bytes."""
+        return {name: content for name, content in self.frozen(whole=True).encode().items() if content is not None}
 
     @classmethod
-    def load(cls, partition: int, offset: int, chunks: Sequence[bytes]) -> MergeUnit:
-        """The unit that `dump` wrote. Raises `FatalError` when the snapshot is of another unit, offset or form."""
+    def load(cls, partition: int, offset: int, blocks: Mapping[str, bytes]) -> MergeUnit:
+        """The unit of which these are the blocks. Raises `FatalError` when they are of another unit, offset or form."""
         unit = cls(partition)
-        lines = iter(b"".join(chunks).split(b"\n"))
-        head = json.loads(next(lines))
-        expected = {"form": _FORM, "offset": offset, "unit": unit.unit_id}
-        if head != expected:
-            raise FatalError(f"snapshot of {unit.unit_id} at offset {offset} says it is {head}")
+        restore(unit.unit_id, offset, blocks, unit._lines, unit._family)
         unit.offset = offset
-        unit._restore(map(json.loads, lines))
         return unit
 
-    def _restore(self, entries: Iterable[Any]) -> None:
-        line, edition = _Line(), None
-        for raw in entries:
-            if raw[0] == "edition":
-                edition = Edition.restore(raw[1])
-                line = self._lines.setdefault(edition.definition["id"], _Line())
-                line.editions[edition.mark] = edition
-                line.published = edition if raw[2] else line.published
-            elif raw[0] == "retired":
-                line.retired[raw[1], tuple(raw[2])] = (raw[3], tuple(raw[4]))
-            elif edition is not None:
-                edition.restore_entry(raw)
+    def cold(self) -> Collection[str]:
+        """Everything is in memory: rows, rankings and closings are made of all cells."""
+        return ()
 
-    def _take(self, line: _Line, partial: Partial, touched: dict[CellKey, Output | None]) -> None:
+    def warm(self, blocks: Mapping[str, bytes]) -> None:
+        """Everything is in memory."""
+
+    def evict(self) -> None:
+        """Everything stays in memory."""
+
+    def _take(self, partial: Partial, journal: Journal | None) -> None:
+        name = partial.definition["id"]
+        line = self._lines.setdefault(name, LeafLine())
+        if journal is not None:
+            journal.look(name)
+        self._family.learn(partial.feeds)
         edition = line.edition(partial)
-        if edition is None:
-            return
-        seen = edition is line.published
-        for key in edition.news(partial):
-            if seen and key not in touched:
-                touched[key] = edition.output(key)
-        edition.settle()
-        line.promote(edition)
-
-    def _changed(
-        self, line: _Line, former: Edition | None, finished: int | None, touched: dict[CellKey, Output | None]
-    ) -> Iterable[Output]:
-        edition = line.published
-        if edition is None:
-            return
-        if edition is not former:
-            yield from self._all(line)
-            return
-        reclassified = edition.reclassified(finished)
-        for key in sorted(reclassified | set(touched), key=sort_key):
-            output, earlier = edition.output(key), touched.get(key)
-            if output is not None and (key in reclassified or earlier is None or _numbers(output) != _numbers(earlier)):
-                yield output
-
-    def _all(self, line: _Line) -> Iterable[Output]:
-        edition = line.published
-        if edition is None:
-            return
-        for key in sorted(set(edition.cells()) | set(line.retired), key=sort_key):
-            output = edition.output(key)
-            yield edition.withdrawn(key, *line.retired[key]) if output is None else output
-
-    def _text(self) -> Iterable[str]:
-        yield canonical({"form": _FORM, "offset": self.offset, "unit": self.unit_id})
-        for name in sorted(self._lines):
-            line = self._lines[name]
-            for mark in sorted(line.editions):
-                edition = line.editions[mark]
-                yield canonical(["edition", edition.head(), edition is line.published])
-                yield from map(canonical, edition.entries())
-            for key in sorted(line.retired, key=sort_key):
-                yield canonical(["retired", *key, *line.retired[key]])
-
-
-def _numbers(output: Output) -> tuple[object, ...]:
-    return output.numerator, output.denominator, output.n, output.revision
+        if edition is not None:
+            changed = edition.news(partial)
+            shown = edition is line.published
+            if journal is not None and shown:
+                journal.touch(edition, changed)
+            edition.settle()
+            if shown:
+                self._family.settled(name, changed)
+            line.promote(edition)
+        self._family.follow()

@@ -9,7 +9,7 @@ from functools import reduce
 import polars as pl
 from sqlglot import exp
 
-from bus.indicators.typed import ExpressionError, Kind, Typed, aligned, as_double, checked, integer
+from bus.indicators.typed import ExpressionError, Kind, Typed, aligned, as_double, checked, guarded, integer
 
 #: Compiles a part of the tree that a handler is at.
 Compile = Callable[[exp.Expression], Typed]
@@ -85,8 +85,15 @@ def comparison(node: exp.Expression, compiled: Compile) -> Typed:
 
 
 def logic(node: exp.Expression, compiled: Compile) -> Typed:
-    left, right = (of(compiled, side, "boolean").expr.cast(pl.Boolean) for side in (node.this, node.expression))
-    return Typed(left & right if isinstance(node, exp.And) else left | right, "boolean")
+    left, right = (of(compiled, side, "boolean") for side in (node.this, node.expression))
+    one, other = left.expr.cast(pl.Boolean), right.expr.cast(pl.Boolean)
+    conjunction = isinstance(node, exp.And)
+
+    def open_after(side: pl.Expr) -> pl.Expr:  # FALSE settles an AND and TRUE an OR, whatever the other side is
+        return side.fill_null(True) if conjunction else ~side.fill_null(False)
+
+    faults = [*guarded(left.faults, open_after(other)), *guarded(right.faults, open_after(one))]
+    return Typed(one & other if conjunction else one | other, "boolean", faults=tuple(faults), settled=True)
 
 
 def negation(node: exp.Expression, compiled: Compile) -> Typed:

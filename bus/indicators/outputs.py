@@ -5,16 +5,44 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from bus.indicators.accumulators import Summary, merge_summaries, results
-from bus.indicators.partial import CellKey, Definition, canonical, sort_key
-from bus.indicators.windows import to_datetime, window_end
+from bus.indicators.accumulators import results
+from bus.indicators.changes import parted
+from bus.indicators.partial import Cell, CellKey, Definition, canonical, is_closing, sort_key
+from bus.indicators.windows import NOW_END, to_datetime, window_end
 
 PROVISIONAL, FINAL = "provisional", "final"
+
+#: The columns of an export beside the dimensions.
+RESERVED = ("window_start", "window_end", "value", "numerator", "denominator", "n", "revision", "status", "label")
+
+#: What readers ask for besides values of dimensions, which therefore cannot have these names.
+PARAMETERS = ("window", "limit", "cursor")
+
+#: Measures of which nothing is 0.
+_ADDING = ("count", "sum")
+
+#: How far each partition had been read: (topic, partition, offset of its last record).
+Evidence = tuple[tuple[str, int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One of the indicators that a composite is computed from: its version, and how many entries of the evidence are its own."""
+
+    indicator: str
+    version: int
+    partitions: int
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """A cell's value as of the log positions in `evidence`. Numbers are decimal texts; `value` is None when readers drop the row."""
+    """A cell's value as of the log positions in `evidence`. Numbers are decimal texts; `value` is None where there is no number.
+
+    `revision` counts all events that changed the cell; of these `late`, `corrected` and `withdrawn` are those of these kinds, the rest is
+    new. `heard` of `expected` reporters have sent anything in the window (expected 0: nobody has declared how many there are). `label` is a
+    grade, or what stands on a rank; `error` bounds an estimate's error; `as_of_us` is the moment at which ages were taken. `leaves` says
+    of a composite whose evidence is whose, in order; of others it is empty. `closing`: the row stands until the next one of its dimensions.
+    """
 
     indicator: str
     version: int
@@ -28,8 +56,23 @@ class Output:
     n: int
     revision: int
     status: str
-    evidence: tuple[tuple[str, int, int], ...]
+    evidence: Evidence
     watermarks: Mapping[str, int]
+    late: int = 0
+    corrected: int = 0
+    withdrawn: int = 0
+    heard: int = 0
+    expected: int = 0
+    label: str | None = None
+    error: str | None = None
+    as_of_us: int | None = None
+    leaves: tuple[Leaf, ...] = ()
+    closing: bool = False
+
+    @property
+    def is_row(self) -> bool:
+        """Whether readers have a row of the cell: somebody is in it, or it is a closing, which also with nobody ends what stood before it."""
+        return self.n > 0 or self.closing
 
     def key(self) -> bytes:
         """Key of its record in `indicators.<id>`: canonical JSON of [window start, dimension values]."""
@@ -48,18 +91,20 @@ class Output:
 def make_output(
     definition: Definition,
     key: CellKey,
-    summaries: Sequence[tuple[Summary, int]],
+    cell: Cell,
     *,
     finished_us: int | None,
-    evidence: tuple[tuple[str, int, int], ...],
+    evidence: Evidence,
     watermarks: Mapping[str, int],
+    heard: int,
 ) -> Output:
-    """The row of a cell from what each partition says of it. `finished_us`: the time that every source has reached."""
-    merged = merge_summaries(definition["kind"], [summary for summary, _ in summaries])
-    value, numerator, denominator = results(
-        definition["kind"], merged, definition["scale"], definition["denominator_scale"], definition["decimals"]
-    )
-    end = window_end(key[0], definition["window"])
+    """The row of a cell. `finished_us`: the time that every partition has reached."""
+    summary, changes = cell
+    revision, late, corrected, withdrawn = parted(changes)
+    measure, end = definition["measure"], window_end(key[0], definition["window"])
+    as_of = max(watermarks.values(), default=0) if measure["kind"] == "age" else None
+    found = results(measure, summary, definition["decimals"], as_of)
+    closing, n = is_closing(definition), int(summary[0] or 0)
     return Output(
         indicator=definition["id"],
         version=definition["version"],
@@ -67,15 +112,43 @@ def make_output(
         window_start_us=key[0],
         window_end_us=end,
         dimensions=dict(zip(definition["dims"], key[1], strict=True)),
-        value=value,
-        numerator=numerator,
-        denominator=denominator,
-        n=merged[0] or 0,
-        revision=sum(revision for _, revision in summaries),
-        status=FINAL if finished_us is not None and finished_us >= closes(definition, key[0]) else PROVISIONAL,
+        # nobody is nothing: of closings that is a number, where it is one; a mean of nobody is none
+        value=found.numerator if closing and not n and measure["kind"] in _ADDING else found.value,
+        numerator=found.numerator,
+        denominator=found.denominator,
+        n=n,
+        revision=revision,
+        status=FINAL if finished_us is not None and finished_us >= end + definition["late_seconds"] * 1_000_000 else PROVISIONAL,
         evidence=evidence,
         watermarks=watermarks,
+        late=late,
+        corrected=corrected,
+        withdrawn=withdrawn,
+        heard=heard,
+        expected=definition["expected"],
+        label=found.label,
+        error=found.error,
+        as_of_us=as_of,
+        closing=closing,
     )
+
+
+def withdrawn_output(
+    definition: Definition,
+    key: CellKey,
+    end: int,
+    names: Sequence[str],
+    *,
+    evidence: Evidence,
+    watermarks: Mapping[str, int],
+    leaves: tuple[Leaf, ...] = (),
+) -> Output:
+    """The row that takes back a cell which only an earlier version had: `names` are the dimensions that version had."""
+    return Output(
+        indicator=definition["id"], version=definition["version"], fingerprint=definition["fingerprint"], window_start_us=key[0],
+        window_end_us=end, dimensions=dict(zip(names, key[1], strict=True)), value=None, numerator="0", denominator="1", n=0, revision=0,
+        status=FINAL, evidence=evidence, watermarks=watermarks, leaves=leaves,
+    )  # fmt: skip
 
 
 def closes(definition: Definition, start: int) -> int:
@@ -83,9 +156,15 @@ def closes(definition: Definition, start: int) -> int:
     return window_end(start, definition["window"]) + definition["late_seconds"] * 1_000_000
 
 
-def finished(watermarks: Mapping[str, int]) -> int | None:
-    """The time that every source has reached; None before any was heard of."""
-    return min(watermarks.values()) if watermarks else None
+def finished(watermarks: Sequence[Mapping[str, int]], partitions: int) -> int | None:
+    """The time that every partition has reached, by events or heartbeats of any source; None until all have been heard of.
+
+    The newest source of a partition counts, not the slowest: one silent agency must not keep the others' numbers provisional for ever. Its
+    silence shows in the watermarks and in who was heard of.
+    """
+    if len(watermarks) < partitions or not all(watermarks):
+        return None
+    return min(max(marks.values()) for marks in watermarks)
 
 
 def newest_of(watermarks: Iterable[Mapping[str, int]]) -> dict[str, int]:
@@ -103,10 +182,10 @@ def order_of(version: int, revision: int, offsets: Iterable[int]) -> tuple[int, 
 
 
 def export_rows(outputs: Iterable[Output], dims: Sequence[str] = ()) -> tuple[list[str], list[list[str]]]:
-    """Header and sorted rows of an indicator's CSV: the newest output of each cell; cells that nothing entered are left out.
+    """Header and sorted rows of an indicator's CSV: the newest output of each cell; those that are no rows are left out.
 
-    Times are ISO 8601 with the offset of Asia/Jakarta; null dimensions and values are empty. `dims` names the columns when there may be no
-    output to take them from.
+    Times are ISO 8601 with the offset of Asia/Jakarta; null dimensions and values, and the window of the current state, are empty. `dims`
+    names the columns when there may be no output to take them from. Where rows have labels (grades, what stands on a rank) they come last.
     """
     newest: dict[bytes, Output] = {}
     for output in outputs:
@@ -114,18 +193,20 @@ def export_rows(outputs: Iterable[Output], dims: Sequence[str] = ()) -> tuple[li
         if held is None or output.order > held.order:
             newest[output.key()] = output
     kept = sorted(
-        (output for output in newest.values() if output.n),
+        (output for output in newest.values() if output.is_row),
         key=lambda output: sort_key((output.window_start_us, tuple(output.dimensions.values()))),
     )
     names = list(kept[0].dimensions) if kept else list(dims)
-    header = ["window_start", "window_end", *names, "value", "numerator", "denominator", "n", "revision", "status"]
-    return header, [_row(output) for output in kept]
+    labelled = any(output.label is not None for output in kept)
+    header = ["window_start", "window_end", *names, *RESERVED[2:-1], *(["label"] if labelled else [])]
+    return header, [[*_row(output), *([output.label or ""] if labelled else [])] for output in kept]
 
 
 def _row(output: Output) -> list[str]:
+    now = output.window_end_us == NOW_END
     return [
-        to_datetime(output.window_start_us).isoformat(),
-        to_datetime(output.window_end_us).isoformat(),
+        "" if now else to_datetime(output.window_start_us).isoformat(),
+        "" if now else to_datetime(output.window_end_us).isoformat(),
         *(value or "" for value in output.dimensions.values()),
         output.value or "",
         output.numerator,

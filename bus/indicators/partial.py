@@ -9,31 +9,50 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from bus.errors import FatalError
-from bus.indicators.accumulators import Summary
+from bus.indicators.accumulators import Form, Summary
+from bus.indicators.changes import Changes, loaded
+from bus.indicators.windows import NOW
 
 #: (window start in UTC microseconds, dimension values)
 CellKey = tuple[int, tuple[str | None, ...]]
+
+#: A composite indicator as it travels: see `bus.indicators.composite`.
+Feed = Mapping[str, Any]
 
 #: A Kafka record stays below a megabyte, with room for its headers.
 MAX_BYTES = 700_000
 
 
+#: (summary, how often and why it changed)
+Cell = tuple[Summary, Changes]
+
+
 class Definition(TypedDict):
-    """The part of an indicator that merge and the readers of its outputs need. All of it is under the fingerprint."""
+    """The part of an indicator that merge and the readers of its outputs need. All of it but `expected` is under the fingerprint.
+
+    `stock`: cells hold changes of current states, and a row is their sum up to its window's end. `region`: the last dimension is a code of
+    the region tree, and rows are rolled up along it. `expected`: how many reporters the agency has declared, 0 for none.
+    """
 
     id: str
     version: int
     fingerprint: str
-    kind: str
+    measure: Form
     window: str
     late_seconds: int
-    scale: int
-    denominator_scale: int
     decimals: int
     dims: list[str]
+    stock: bool
+    region: bool
+    expected: int
+
+
+def is_closing(definition: Definition) -> bool:
+    """Whether its rows tell what was so at the end of their windows, so that each stands until the next one."""
+    return definition["stock"] and definition["window"] != NOW
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +69,10 @@ class RowFault:
 class Partial:
     """Cells of one source partition, as of `offset`, that changed at `first` … `offset` (all its cells when `full`).
 
-    `offset` is -1 when nothing was read yet. `watermarks` (source -> newest `occurred_at`, UTC microseconds) are cumulative too. `faults`
-    stay with the worker: they are not encoded. Of a decoded part, `cells` and `watermarks` are only those of the part.
+    `offset` is -1 when nothing was read yet. `watermarks` (source -> newest time, UTC microseconds) are cumulative too; `heard` (start of a
+    window -> reporters that were heard of in it) only ever grows, so what is new in it is enough. `feeds` are the composites that this
+    indicator is a part of; only full partials carry them. `faults` stay with the worker: they are not encoded. A decoded part holds
+    only what is in the part.
     """
 
     definition: Definition
@@ -60,8 +81,10 @@ class Partial:
     partitions: int
     first: int
     offset: int
-    cells: Mapping[CellKey, tuple[Summary, int]]
+    cells: Mapping[CellKey, Cell]
     watermarks: Mapping[str, int]
+    heard: Mapping[int, Sequence[str]] = field(default_factory=dict)
+    feeds: Sequence[Feed] = ()
     full: bool = False
     part: int = 0
     parts: int = 1
@@ -96,7 +119,7 @@ def encode(partial: Partial, max_bytes: int = MAX_BYTES) -> list[bytes]:
 
     The same partial gives the same bytes.
     """
-    head = {
+    head: dict[str, object] = {
         "definition": partial.definition,
         "first": partial.first,
         "full": partial.full,
@@ -106,18 +129,22 @@ def encode(partial: Partial, max_bytes: int = MAX_BYTES) -> list[bytes]:
         "split": max_bytes,
         "topic": partial.topic,
     }
+    if partial.feeds:
+        head["feeds"] = list(partial.feeds)
     fixed = canonical(head)[:-1]
     room = max_bytes - len(fixed.encode()) - 80
     cells = partial.cells
-    marks = _packed(sorted(partial.watermarks.items()), room)
-    packed = _packed([(*key, *cells[key]) for key in in_order(cells)], room)
-    bodies = [("[]", text) for text in marks] + [(text, "[]") for text in packed]
-    if len(marks) == len(packed) == 1 and len(marks[0].encode()) + len(packed[0].encode()) <= room:
-        bodies = [(packed[0], marks[0])]
+    sections: dict[str, list[Any]] = {
+        "cells": [(*key, *cells[key]) for key in in_order(cells)],
+        "heard": sorted((start, sorted(reporters)) for start, reporters in partial.heard.items()),
+        "watermarks": sorted(partial.watermarks.items()),
+    }
+    texts = [(name, text) for name, items in sections.items() if items for text in _packed(items, room)]
+    bodies = [",".join(f'"{name}":{text}' for name, text in texts)]
+    if len(texts) > 1 and len(bodies[0].encode()) > room:
+        bodies = [f'"{name}":{text}' for name, text in texts]
     parts = len(bodies)
-    return [
-        f'{fixed},"cells":{text},"watermarks":{mark},"part":{part},"parts":{parts}}}'.encode() for part, (text, mark) in enumerate(bodies)
-    ]
+    return [f'{fixed}{"," if body else ""}{body},"part":{part},"parts":{parts}}}'.encode() for part, body in enumerate(bodies)]
 
 
 def _packed(items: Sequence[object], room: int) -> list[str]:
@@ -139,8 +166,10 @@ def decode(value: bytes) -> Partial:
             partitions=raw["partitions"],
             first=raw["first"],
             offset=raw["offset"],
-            cells={(start, tuple(dims)): (acc, revision) for start, dims, acc, revision in raw["cells"]},
-            watermarks=dict(raw["watermarks"]),
+            cells={(start, tuple(dims)): (acc, loaded(changes)) for start, dims, acc, changes in raw.get("cells", ())},
+            watermarks=dict(raw.get("watermarks", ())),
+            heard=dict(raw.get("heard", ())),
+            feeds=raw.get("feeds", ()),
             full=raw["full"],
             part=raw["part"],
             parts=raw["parts"],

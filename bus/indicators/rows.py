@@ -3,55 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import repeat
+from typing import NamedTuple
 
 import polars as pl
 
-from bus.indicators.batch import OFFSET, Fresh
+from bus.indicators.batch import OFFSET, Fresh, base_source
+from bus.indicators.changes import WITHDRAWALS
+from bus.indicators.entity import Row
 from bus.indicators.indicator import Indicator
 from bus.indicators.measure import exact_integers
 from bus.indicators.partial import CellKey, RowFault
 
-_WINDOW = "__window"
-
-#: (subject, version, contribution or None, fault or None)
-Row = tuple[str, int, tuple[int, tuple[str | None, ...], tuple[int, ...]] | None, RowFault | None]
+_WINDOW, _LATE, _AT, _STATUS, _LIMIT = "__window", "__late", "__at", "__status", "__limit"
 
 
-def grouped(indicator: Indicator, fresh: Fresh) -> tuple[Sequence[CellKey], Sequence[Sequence[int]], list[RowFault]]:
-    """The cells of immutable rows, and column by column what enters each: n, then totals (of min and max: the extreme), and the faults.
+class Groups(NamedTuple):
+    """Cells of immutable rows; column by column what enters each (n first); how many rows of each are late, None: none; the faults.
 
-    A cell that nothing enters has n = 0. Units whose rows fall into the same cells share the list of cells.
+    A cell that nothing enters has n = 0. Units whose rows fall into the same cells share the list of cells, unless rows of theirs have faults.
     """
-    keys = [_WINDOW, *(f"__dim{index}" for index in range(len(indicator.dimensions)))]
-    values = [f"__value{index}" for index in range(len(indicator.measured))]
-    rows = fresh.frame.lazy().with_columns(fresh.window(indicator.window).alias(_WINDOW))
+
+    cells: Sequence[CellKey]
+    columns: Sequence[Sequence[object]]
+    late: Sequence[int] | None
+    faults: list[RowFault]
+
+
+def grouped(indicator: Indicator, fresh: Fresh) -> Groups:
+    """What immutable rows add to the cells."""
+    keys = [_WINDOW, *_dims(indicator)]
+    values = _values(indicator)
+    late = fresh.late(indicator.window, indicator.late_us)
+    frame = fresh.frame.with_columns(fresh.window(indicator.window).alias(_WINDOW), *([late.alias(_LATE)] if late is not None else []))
+    rows, faults = _screened(indicator, frame)
     if indicator.where is not None:
         rows = rows.filter(indicator.where)
     rows = rows.select(
         _WINDOW,
-        *(expression.alias(name) for name, expression in zip(keys[1:], indicator.dimensions, strict=True)),
-        *(measured.expression.alias(name) for name, measured in zip(values, indicator.measured, strict=True)),
-        *([OFFSET] if indicator.may_fault else []),
+        *_expressions(indicator),
+        *([_LATE] if late is not None else []),
+        *([OFFSET, pl.col("occurred_at").to_physical().alias(_AT)] if indicator.may_fault else []),
     )
-    faults: dict[int, RowFault] = {}
     if indicator.may_fault:
-        frame, faults = _exact(indicator, rows.collect(), values)
-        rows = frame.lazy()
-    groups = rows.group_by(keys, maintain_order=True).agg(*_totals(indicator.kind, values)).collect()
-    cells = fresh.once(("cells", indicator.cells_key), lambda: _cells(groups.select(keys)))
+        rows, found = _checked(indicator, rows, values)
+        faults = faults | found
+    counted = pl.all_horizontal(pl.col(name).is_not_null() for name in values) if values else pl.lit(True)
+    lateness = [] if late is None else [(pl.col(_LATE) & counted).sum().alias(_LATE)]
+    # eager step by step: for a batch, planning a lazy query costs more than the query
+    groups = rows.group_by(keys, maintain_order=True).agg(*indicator.accumulator().totals(values), *lateness)
+    # a row with a fault has left the frame, and with it perhaps its cell: what is left is no other unit's list
+    cells = _cells(groups.select(keys)) if faults else fresh.once(("cells", indicator.cells_key), lambda: _cells(groups.select(keys)))
     columns = [column.to_list() for column in groups.get_columns()[len(keys) :]]
-    return cells, columns, [faults[offset] for offset in sorted(faults)]
-
-
-def _totals(kind: str, values: list[str]) -> list[pl.Expr]:
-    if not values:
-        return [pl.len().alias("__n")]
-    if kind in ("min", "max"):
-        value = pl.col(values[0])
-        return [value.count().alias("__n"), value.min() if kind == "min" else value.max()]
-    whole = pl.all_horizontal(pl.col(name).is_not_null() for name in values) if len(values) > 1 else None
-    wide = [pl.col(name) if whole is None else pl.col(name).filter(whole) for name in values]
-    return [wide[0].count().alias("__n"), *(each.cast(pl.Int128).sum() for each in wide)]
+    tardy = columns.pop() if lateness else None
+    return Groups(cells, columns, tardy, [faults[offset] for offset in sorted(faults)])
 
 
 def _cells(keys: pl.DataFrame) -> list[CellKey]:
@@ -62,47 +67,128 @@ def _cells(keys: pl.DataFrame) -> list[CellKey]:
 def contributions(indicator: Indicator, fresh: Fresh) -> Iterator[Row]:
     """What each row of a correctable type contributes, in the order of the log."""
     frame = fresh.frame
-    enters = pl.col("op") != "CANCEL"
-    if indicator.where is not None:
-        enters = enters & indicator.where.fill_null(False)
-    values = [f"__value{index}" for index in range(len(indicator.measured))]
-    chosen = (
-        frame.with_columns(fresh.window(indicator.window).alias(_WINDOW))
-        .filter(enters)
-        .select(
-            OFFSET,
-            _WINDOW,
-            *(expression.alias(f"__dim{index}") for index, expression in enumerate(indicator.dimensions)),
-            *(measured.expression.alias(name) for name, measured in zip(values, indicator.measured, strict=True)),
-        )
-    )
-    faults: dict[int, RowFault] = {}
-    if indicator.may_fault:
-        chosen, faults = _exact(indicator, chosen, values)
-    if values:
+    chosen, faults = _chosen(indicator, fresh)
+    values = _values(indicator)
+    if values and indicator.kind != "register":
         chosen = chosen.filter(pl.all_horizontal(pl.col(name).is_not_null() for name in values))
     columns = [column.to_list() for column in chosen.get_columns()]
     width = 2 + len(indicator.dimensions)
     dims = zip(*columns[2:width], strict=True) if width > 2 else ((),) * chosen.height
-    numbers = zip(*columns[width:], strict=True) if values else ((),) * chosen.height
-    entering = dict(zip(columns[0], zip(columns[1], dims, numbers, strict=True), strict=True))
-    subjects, versions, offsets = fresh.once("rows", lambda: tuple(frame[name].to_list() for name in ("subject", "version", OFFSET)))
-    for subject, version, offset in zip(subjects, versions, offsets, strict=True):
-        yield subject, version, entering.get(offset), faults.get(offset)
+    numbers = zip(*columns[width : width + len(values)], strict=True) if values else ((),) * chosen.height
+    keys = list(zip(columns[1], dims, strict=True))
+    shared = dict(zip(keys, keys, strict=True))  # subjects keep what they contribute: those of one cell one and the same key
+    entering = dict(zip(columns[0], zip(map(shared.__getitem__, keys), numbers, strict=True), strict=True))
+    late = fresh.late(indicator.window, indicator.late_us)
+    tardy = late.to_list() if late is not None else repeat(False, frame.height)
+    withdrawn = fresh.once("withdrawn", lambda: _withdrawn(fresh))
+    steps = _steps(indicator, fresh) if indicator.clock is not None else {}
+    subjects, versions, moments, offsets = fresh.once("rows", lambda: _facts(frame))
+    facts = zip(
+        offsets, subjects, versions, moments, map(entering.get, offsets), map(faults.get, offsets), tardy, map(withdrawn.__contains__, offsets),
+        map(steps.get, offsets), strict=True,
+    )  # fmt: skip
+    return map(Row._make, facts)
 
 
-def _exact(indicator: Indicator, frame: pl.DataFrame, values: list[str]) -> tuple[pl.DataFrame, dict[int, RowFault]]:
+def reporters(indicator: Indicator, fresh: Fresh) -> Sequence[tuple[int, str]]:
+    """(window, reporter) of all rows: whoever sends anything in a window has been heard of in it. Withdrawals report nothing."""
+    return fresh.once(("reporters", indicator.window, indicator.reporter_key), lambda: _reporters(indicator, fresh))
+
+
+def _reporters(indicator: Indicator, fresh: Fresh) -> list[tuple[int, str]]:
+    windows = fresh.window(indicator.window).alias(_WINDOW)
+    names = {source: base_source(source) for source in fresh.sources if not source.startswith(WITHDRAWALS)}
+    if not indicator.reporter_key:  # each source reports for itself: there are few of them, so no text of a row is looked at
+        if len(fresh.sources) == 1:
+            return [(start, name) for start in windows.unique().to_list() for name in names.values()]
+        pairs = fresh.frame.select(windows, "source").unique()
+        return [(start, names[source]) for start, source in pairs.iter_rows() if source in names]
+    rows = fresh.frame.with_columns(windows)
+    if len(names) < len(fresh.sources):
+        rows = rows.filter(~pl.col("source").str.starts_with(WITHDRAWALS))
+    heard = rows.select(_WINDOW, indicator.reporter.alias("__reporter")).unique()
+    return [(start, reporter) for start, reporter in heard.iter_rows() if reporter is not None]
+
+
+def _facts(frame: pl.DataFrame) -> tuple[list[str], list[int], list[int], list[int]]:
+    return frame["subject"].to_list(), frame["version"].to_list(), frame["occurred_at"].to_physical().to_list(), frame[OFFSET].to_list()
+
+
+def _withdrawn(fresh: Fresh) -> set[int]:
+    if not any(source.startswith(WITHDRAWALS) for source in fresh.sources):
+        return set()
+    return set(fresh.frame.filter(pl.col("source").str.starts_with(WITHDRAWALS))[OFFSET].to_list())
+
+
+def _chosen(indicator: Indicator, fresh: Fresh) -> tuple[pl.DataFrame, dict[int, RowFault]]:
+    """Offset, window, dimensions, values of the rows that enter, and the faults of those that cannot."""
+    enters = pl.col("op") != "CANCEL"
+    frame = fresh.frame.with_columns(fresh.window(indicator.window).alias(_WINDOW)).filter(enters)
+    frame, broken = _screened(indicator, frame)
+    if indicator.where is not None:
+        frame = frame.filter(indicator.where.fill_null(False))
+    moment = [pl.col("occurred_at").to_physical().alias(_AT)] if indicator.may_fault else []
+    chosen = frame.select(OFFSET, _WINDOW, *_expressions(indicator), *moment)
+    if not indicator.may_fault:
+        return chosen, broken
+    chosen, faults = _checked(indicator, chosen, _values(indicator))
+    return chosen.drop(_AT), broken | faults
+
+
+def _screened(indicator: Indicator, frame: pl.DataFrame) -> tuple[pl.DataFrame, dict[int, RowFault]]:
+    """The rows without those for which an expression has no right value, and why; of rows that the condition leaves out only the condition
+    is asked."""
+    faults: dict[int, RowFault] = {}
+    if not indicator.rules or frame.is_empty():
+        return frame, faults
+    concerned = pl.lit(True) if indicator.where is None else indicator.where.fill_null(False)
+    for rule, of_condition in indicator.rules:
+        for offset in frame.filter(rule.broken if of_condition else rule.broken & concerned)[OFFSET].to_list():
+            faults.setdefault(offset, RowFault(offset, rule.table, rule.rule, f"{indicator.id}: {rule.message}"))
+    return frame.filter(~pl.col(OFFSET).is_in(list(faults))) if faults else frame, faults
+
+
+def _steps(indicator: Indicator, fresh: Fresh) -> dict[int, tuple[str, str | None, int | None]]:
+    """Offset -> (operation, status, limit) of every row."""
+    assert indicator.clock is not None
+    steps = fresh.frame.select(
+        OFFSET, pl.col("op").cast(pl.String), indicator.clock.status.alias(_STATUS), indicator.clock.limit.alias(_LIMIT)
+    )
+    return {offset: (op, status, limit) for offset, op, status, limit in steps.iter_rows()}
+
+
+def _dims(indicator: Indicator) -> list[str]:
+    return [f"__dim{index}" for index in range(len(indicator.dimensions))]
+
+
+def _values(indicator: Indicator) -> list[str]:
+    return [f"__value{index}" for index in range(len(indicator.measured))]
+
+
+def _expressions(indicator: Indicator) -> list[pl.Expr]:
+    dims = [expression.alias(name) for name, expression in zip(_dims(indicator), indicator.dimensions, strict=True)]
+    return [*dims, *(each.expression.alias(name) for name, each in zip(_values(indicator), indicator.measured, strict=True))]
+
+
+def _checked(indicator: Indicator, frame: pl.DataFrame, values: list[str]) -> tuple[pl.DataFrame, dict[int, RowFault]]:
+    """The rows with exact values and known regions, without those that have faults."""
     offsets = frame[OFFSET]
     faults: dict[int, RowFault] = {}
-    for name, measured in zip(values, indicator.measured, strict=True):
-        if not measured.may_fault:
-            continue
-        exact, found = exact_integers(frame[name], measured)
-        frame = frame.with_columns(exact.alias(name))
+
+    def note(field: str, found: dict[int, tuple[str, str]]) -> None:
         for row, (rule, message) in found.items():
-            offset = offsets[row]
-            faults.setdefault(offset, RowFault(offset, measured.name, rule, f"{indicator.id}: {message}"))
+            faults.setdefault(offsets[row], RowFault(offsets[row], field, rule, f"{indicator.id}: {message}"))
+
+    for name, measured in zip(values, indicator.measured, strict=True):
+        if measured.may_fault:
+            exact, found = exact_integers(frame[name], measured)
+            frame = frame.with_columns(exact.alias(name))
+            note(measured.name, found)
+    if indicator.regions is not None:
+        name = _dims(indicator)[-1]
+        resolved, found = indicator.regions.resolve_column(frame[name], frame[_AT])
+        frame = frame.with_columns(resolved.alias(name))
+        note("region", found)
     if faults:
-        sound = ~pl.col(OFFSET).is_in(list(faults))
-        frame = frame.with_columns(pl.when(sound).then(pl.col(name)).alias(name) for name in values)
+        frame = frame.filter(~pl.col(OFFSET).is_in(list(faults)))
     return frame, faults

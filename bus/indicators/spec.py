@@ -6,9 +6,13 @@ import re
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from bus.indicators.windows import WINDOWS
+from bus.indicators.clock_spec import ClockSpec
+from bus.indicators.composite_spec import CompositeSpec
+from bus.indicators.measures import Measure
+from bus.indicators.section import Section
+from bus.indicators.windows import NOW, WINDOWS
 
 _NAME = r"^[a-z][a-z0-9_]*$"
 _LATE = re.compile(r"^(\d{1,4})(m|h|d|w)$")
@@ -17,37 +21,14 @@ _SECONDS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 Text = Annotated[str, Field(min_length=1)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class Title(_Section):
+class Title(Section):
     """What people read, in Indonesian and in English."""
 
     id: Text
     en: Text
 
 
-class Measure(_Section):
-    """What is measured: `of` for sum, mean, min and max; `numerator` and `denominator` for ratio; nothing for count."""
-
-    kind: Literal["count", "sum", "mean", "min", "max", "ratio"]
-    of: str | None = None
-    numerator: str | None = None
-    denominator: str | None = None
-    scale: Annotated[int, Field(ge=0, le=9)] | None = None
-
-    @model_validator(mode="after")
-    def _parts(self) -> Measure:
-        needed = {"count": set(), "ratio": {"numerator", "denominator"}}.get(self.kind, {"of"})
-        given = {name for name in ("of", "numerator", "denominator") if getattr(self, name) is not None}
-        if given != needed:
-            takes, got = (" and ".join(sorted(names)) or "nothing" for names in (needed, given))
-            raise ValueError(f"kind = {self.kind!r} takes {takes} beside it, got {got}")
-        return self
-
-
-class SatuData(_Section):
+class SatuData(Section):
     """Metadata of Satu Data Indonesia (Perpres 39/2019), in Indonesian."""
 
     konsep: Text
@@ -60,7 +41,7 @@ class SatuData(_Section):
     interpretasi: str = ""
 
 
-class Publish(_Section):
+class Publish(Section):
     """How the public may see it (UU 14/2008): `class`, the smallest cell shown, licence, and how long after the window's end."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
@@ -71,9 +52,10 @@ class Publish(_Section):
     release: str = ""
 
 
-class ExampleEvent(_Section):
-    """An event of an example: payload fields in `data`; those left out are null."""
+class ExampleEvent(Section):
+    """An event of an example: payload fields in `data`; those left out are null. `event` names the type where a composite has several."""
 
+    event: str = ""
     subject: Text
     occurred_at: datetime
     op: Literal["CREATE", "CORRECT", "CANCEL"] = "CREATE"
@@ -81,7 +63,7 @@ class ExampleEvent(_Section):
     data: dict[str, object] = Field(default_factory=dict)
 
 
-class Example(_Section):
+class Example(Section):
     """Events in, rows out; executed by the tests and shown in the documentation."""
 
     about: str = ""
@@ -89,18 +71,22 @@ class Example(_Section):
     rows: list[dict[str, object]]
 
 
-class Spec(_Section):
+class Spec(Section):
     """One file under schemas/indicators/."""
 
     id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*(\.[a-z0-9][a-z0-9_]*)+$")]
     version: Annotated[int, Field(ge=1)] = 1
     title: Title
-    event: str
+    event: str = ""
     where: str | None = None
-    measure: Measure
+    measure: Measure | None = None
+    composite: CompositeSpec | None = None
+    clock: ClockSpec | None = None
     by: list[str] | dict[str, str] = Field(default_factory=list)
     region: str | None = None
+    reporter: str | None = None
     window: str
+    stock: bool = False
     late: str = "7d"
     unit: Text
     decimals: Annotated[int, Field(ge=0, le=18)] = 2
@@ -112,10 +98,8 @@ class Spec(_Section):
     @field_validator("window")
     @classmethod
     def _window(cls, value: str) -> str:
-        if value == "now":
-            raise ValueError(f"'now' (current state) is not available yet; allowed: {', '.join(WINDOWS)}")
-        if value not in WINDOWS:
-            raise ValueError(f"{value!r} is not a window; allowed: {', '.join(WINDOWS)}")
+        if value not in (*WINDOWS, NOW):
+            raise ValueError(f"{value!r} is not a window; allowed: {', '.join(WINDOWS)}, {NOW} (the current state)")
         return value
 
     @field_validator("late")
@@ -136,6 +120,22 @@ class Spec(_Section):
         if wrong:
             raise ValueError(f"names of dimensions are lower case with _: {', '.join(map(repr, wrong))}")
         return value
+
+    @model_validator(mode="after")
+    def _whole(self) -> Spec:
+        leaf = [name for name in ("event", "where", "measure", "clock", "by", "region", "reporter") if getattr(self, name)]
+        if self.composite is not None:
+            if leaf or self.stock:
+                raise ValueError(f"a composite takes what its parts have: remove {', '.join(leaf) or 'stock'}")
+        elif not (self.event and self.measure):
+            missing = " and ".join(name for name in ("event", "measure") if not getattr(self, name))
+            raise ValueError(f"is missing {missing}; or is it a [composite] of other indicators?")
+        return self
+
+    @property
+    def is_stock(self) -> bool:
+        """Whether it is about current states, and not about what happened in a window."""
+        return self.stock or self.window == NOW
 
     @property
     def dimensions(self) -> dict[str, str]:

@@ -7,8 +7,8 @@ scale before they meet. Time columns are civil time in Asia/Jakarta without zone
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Literal
 
@@ -25,7 +25,7 @@ MAX_BITS = 126
 ALLOWED = (
     "columns, numbers, 'text', TRUE, FALSE, NULL, DATE '2021-01-31', TIMESTAMP '2021-01-31 08:00'; + - * and unary -; = <> < <= > >=; "
     "AND OR NOT; IS NULL; IN (…); BETWEEN; LIKE; CASE WHEN; COALESCE; NULLIF; ABS; LEAST; GREATEST; UPPER; LOWER; TRIM; LEFT; SUBSTRING; "
-    "LENGTH; ||; EXTRACT(YEAR|QUARTER|MONTH|WEEK|DAY|ISODOW|HOUR|MINUTE FROM …); CAST(… AS TEXT)"
+    "LENGTH; ||; EXTRACT(YEAR|QUARTER|MONTH|WEEK|DAY|ISODOW|HOUR|MINUTE FROM …); CAST(… AS TEXT); WORKING_DAYS(after, until)"
 )
 
 
@@ -41,9 +41,25 @@ class Column:
     scale: int = 0
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class RowRule:
+    """What makes a row unusable to an expression: there `broken` is true (and never null), and the expression's value must not be used.
+
+    `message` holds no value of the row. `table` is the reference table that does not know enough.
+    """
+
+    rule: str
+    message: str
+    broken: pl.Expr
+    table: str
+
+
 @dataclass(frozen=True, slots=True)
 class Typed:
-    """A compiled expression. `bits`: the absolute value of an integer is at most 2^bits. `constant`: its value, if it is a number."""
+    """A compiled expression. `bits`: the absolute value of an integer is at most 2^bits. `constant`: its value, if it is a number.
+
+    `faults`: the rows for which it has no right value. `settled`: they are all there, those of its operands need not be added.
+    """
 
     expr: pl.Expr
     kind: Kind
@@ -51,6 +67,8 @@ class Typed:
     bits: int = 0
     constant: Decimal | None = None
     bare: bool = False
+    faults: tuple[RowRule, ...] = ()
+    settled: bool = False
 
 
 _KINDS: Mapping[str, Kind] = {
@@ -145,3 +163,8 @@ def aligned(items: list[Typed], what: str) -> list[Typed]:
         scale = max(item.scale for item in items)
         return [item if item.kind == "null" else rescaled(item, scale) for item in items]
     return items
+
+
+def guarded(faults: Iterable[RowRule], matters: pl.Expr) -> list[RowRule]:
+    """The same, but only in rows whose result can depend on the faulty operand: where `matters` is true (and never null)."""
+    return [replace(fault, broken=fault.broken & matters) for fault in faults]

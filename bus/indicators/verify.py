@@ -1,23 +1,24 @@
 """Recomputing published numbers from their own evidence, with the worker's functions: the proof behind the promise in the README.
 
-Pure: the caller reads the log and feeds it in. Cells of one version that were published at different evidence are checked in one pass over
-each partition.
+Pure: the caller reads the log and hands it in. The fold of each source partition is taken to exactly the offset that a number names, what
+it has to say goes to a merge of its own, and that merge says the number again: composites, roll-ups and closings included.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bus.errors import OffsetGap
-from bus.indicators.accumulators import Summary
-from bus.indicators.fold import Batch, FoldUnit
+from bus.indicators.batch import Batch
+from bus.indicators.fold import FoldUnit
 from bus.indicators.indicator import Indicator
-from bus.indicators.outputs import Output, finished, make_output, newest_of
+from bus.indicators.merge import MergeUnit
+from bus.indicators.outputs import Output
 from bus.indicators.partial import CellKey, in_order
 
-#: (topic, partition, offset) of each partition.
-Evidence = tuple[tuple[str, int, int], ...]
+#: (leaf indicator, topic, partition) -> offset of the last record.
+Vector = Mapping[tuple[str, str, int], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,120 +30,117 @@ class Difference:
     fields: tuple[str, ...]
 
 
+def vector_of(output: Output) -> Vector:
+    """The positions that a number is made of, each with the leaf indicator that it is of."""
+    owners = [leaf.indicator for leaf in output.leaves for _ in range(leaf.partitions)] or [output.indicator] * len(output.evidence)
+    return {(owner, topic, partition): offset for owner, (topic, partition, offset) in zip(owners, output.evidence, strict=True)}
+
+
+def chains(outputs: Iterable[Output]) -> list[list[tuple[Vector, list[Output]]]]:
+    """The outputs by their evidence, in chains along which no position ever goes back: so each chain is one pass over the log.
+
+    One merge publishes along one chain. A second one comes about when a merge lost its state and began anew further back.
+    """
+    grouped: dict[tuple[tuple[tuple[str, str, int], int], ...], list[Output]] = {}
+    for output in outputs:
+        grouped.setdefault(tuple(sorted(vector_of(output).items())), []).append(output)
+    found: list[list[tuple[Vector, list[Output]]]] = []
+    for key, held in sorted(grouped.items(), key=lambda item: (sum(offset for _, offset in item[0]), item[0])):
+        vector = dict(key)
+        chain = next((each for each in found if _follows(vector, each[-1][0])), None)
+        if chain is None:
+            found.append(chain := [])
+        chain.append((vector, held))
+    return found
+
+
+def _follows(later: Vector, earlier: Vector) -> bool:
+    return all(later.get(place, -2) >= offset for place, offset in earlier.items())
+
+
 class Recomputation:
-    """Cells to be recomputed, each at its own evidence. Feed every partition that `wanted` names from its beginning, then ask `rows`."""
+    """The numbers of one family of leaf indicators as of a vector that only goes forward: say `wanted`, `feed` all of it, ask `output`."""
 
-    def __init__(self, indicator: Indicator, requests: Iterable[tuple[CellKey, Evidence]]) -> None:
-        self.indicator = indicator
-        self._requests = list(requests)
-        self._stops: dict[tuple[str, int], dict[int, set[CellKey]]] = {}
-        partitions = max((len(evidence) for _, evidence in self._requests), default=0)
-        for key, evidence in self._requests:
-            for topic, partition, offset in evidence:
-                self._stops.setdefault((topic, partition), {}).setdefault(offset, set()).add(key)
-        self._units = {place: FoldUnit.new(indicator, *place, partitions) for place in self._stops}
-        self._found: dict[tuple[str, int, int], dict[CellKey, tuple[Summary, int]]] = {}
-        self._marks: dict[tuple[str, int, int], Mapping[str, int]] = {}
-        for place in self._stops:
-            self._stop(place)
+    def __init__(self, leaves: Iterable[Indicator]) -> None:
+        self._leaves = {leaf.id: leaf for leaf in leaves}
+        self._units: dict[tuple[str, str, int], FoldUnit] = {}
+        self._merge = MergeUnit.new(0)
+        self._vector: dict[tuple[str, str, int], int] = {}
 
-    def wanted(self) -> Mapping[tuple[str, int], int]:
-        """(topic, partition) -> the last offset to be fed; -1: nothing."""
-        return {place: max(stops) for place, stops in sorted(self._stops.items())}
+    def advance(self, vector: Vector) -> None:
+        """From now on the numbers of this vector are wanted."""
+        partitions: dict[str, int] = {}
+        for name, _, partition in vector:
+            partitions[name] = max(partition + 1, partitions.get(name, 0))
+        for place in sorted(vector):
+            if place not in self._units:
+                name, topic, partition = place
+                unit = self._units[place] = FoldUnit.new(self._leaves[name], topic, partition, partitions[name])
+                self._merge.take(unit.full_partial())
+        self._vector.update(vector)
+
+    def wanted(self) -> Iterator[tuple[str, int, int, int]]:
+        """What has to be fed now: (topic, partition, first offset, last offset), each once."""
+        spans: dict[tuple[str, int], tuple[int, int]] = {}
+        for (_, topic, partition), (first, last) in self._behind():
+            known = spans.get((topic, partition), (first, last))
+            spans[topic, partition] = min(first, known[0]), max(last, known[1])
+        for (topic, partition), (first, last) in sorted(spans.items()):
+            yield topic, partition, first, last
 
     def feed(self, topic: str, partition: int, batch: Batch) -> None:
-        """The next records of a partition, in order and without a gap (`OffsetGap` otherwise). What lies beyond the evidence is ignored."""
-        place = (topic, partition)
-        unit = self._units[place]
-        for stop in sorted(stop for stop in self._stops[place] if batch.first <= stop <= batch.last):
-            unit.apply(batch.upto(stop))
-            self._stop(place)
-        if batch.last <= max(self._stops[place]):
-            unit.apply(batch)
-            self._stop(place)
+        """Records of a partition, in order and without a gap (`OffsetGap` otherwise). What lies beyond what is wanted is ignored."""
+        for place, (first, last) in list(self._behind()):
+            if place[1:] == (topic, partition) and first <= batch.last:
+                partial = self._units[place].apply(batch.between(batch.first, last))
+                if partial is not None:
+                    self._merge.take(partial)
+                elif self._units[place].offset >= last:
+                    self._merge.take(self._units[place].mark())
 
-    def rows(self) -> list[Output | None]:
-        """The recomputed cell of each request, in their order; None where the evidence has no such cell. Raises `OffsetGap` when the log
-        that was fed ended before the evidence."""
-        return [self._row(key, evidence) for key, evidence in self._requests]
+    def output(self, indicator: str, key: CellKey) -> Output | None:
+        """A row as of the vector; None where the evidence has no such row. Raises `OffsetGap` when the log ended before the evidence."""
+        self._complete()
+        return self._merge.output(indicator, key)
 
-    def everything(self) -> list[Output]:
-        """Every cell as of the furthest offset that was asked for in each partition, sorted: to see whether any was not published."""
-        units = [self._units[place] for place in sorted(self._units)]
-        cells = [unit.cells() for unit in units]
-        evidence = tuple((unit.topic, unit.partition, unit.offset) for unit in units)
-        marks = newest_of(unit.watermarks for unit in units)
-        return [
-            make_output(
-                self.indicator.definition, key, [each[key] for each in cells if key in each],
-                finished_us=finished(marks), evidence=evidence, watermarks=marks,
-            )
-            for key in in_order({key for each in cells for key in each})
-        ]  # fmt: skip
+    def outputs(self, indicator: str) -> list[Output]:
+        """Every row of an indicator as of the vector."""
+        self._complete()
+        return self._merge.outputs(indicator)
 
-    def _stop(self, place: tuple[str, int]) -> None:
-        unit = self._units[place]
-        keys = self._stops[place].get(unit.offset)
-        if keys is not None:
-            self._found[(*place, unit.offset)] = unit.cells(keys)
-            self._marks[(*place, unit.offset)] = unit.watermarks
+    def _behind(self) -> Iterator[tuple[tuple[str, str, int], tuple[int, int]]]:
+        for place, last in self._vector.items():
+            if self._units[place].offset < last:
+                yield place, (self._units[place].offset + 1, last)
 
-    def _row(self, key: CellKey, evidence: Evidence) -> Output | None:
-        missing = [position for position in evidence if position not in self._found]
-        if missing:
-            topic, partition, offset = missing[0]
-            raise OffsetGap(f"{topic}/{partition}: the log ended before offset {offset}, which the evidence names")
-        summaries = [self._found[position][key] for position in evidence if key in self._found[position]]
-        if not summaries:
-            return None
-        marks = newest_of(self._marks[position] for position in evidence)
-        return make_output(self.indicator.definition, key, summaries, finished_us=finished(marks), evidence=evidence, watermarks=marks)
+    def _complete(self) -> None:
+        for (_, topic, partition), (first, last) in self._behind():
+            raise OffsetGap(f"{topic}/{partition}: the log ended before offset {first}; the evidence names {last}")
 
 
-def recompute(indicator: Indicator, batches: Mapping[tuple[str, int], Sequence[Batch]], evidence: Evidence) -> list[Output]:
-    """Every cell of the indicator as of the evidence, sorted by window and dimensions."""
-    units = []
-    for topic, partition, offset in evidence:
-        unit = FoldUnit.new(indicator, topic, partition, len(evidence))
-        for batch in batches.get((topic, partition), ()):
-            if batch.first <= offset:
-                unit.apply(batch.upto(offset))
-        if unit.offset != offset:
-            raise OffsetGap(f"{topic}/{partition}: the log ended at {unit.offset}, before offset {offset}, which the evidence names")
-        units.append(unit)
-    cells = [unit.cells() for unit in units]
-    marks = newest_of(unit.watermarks for unit in units)
-    return [
-        make_output(
-            indicator.definition, key, [each[key] for each in cells if key in each],
-            finished_us=finished(marks), evidence=evidence, watermarks=marks,
-        )
-        for key in in_order({key for each in cells for key in each})
-    ]  # fmt: skip
+def recompute(indicator: Indicator, batches: Mapping[tuple[str, int], Sequence[Batch]], vector: Vector) -> list[Output]:
+    """Every cell of a leaf indicator as of the vector, sorted by window and dimensions."""
+    again = Recomputation([indicator])
+    again.advance(vector)
+    for (topic, partition), held in batches.items():
+        for batch in held:
+            again.feed(topic, partition, batch)
+    rows = {(output.window_start_us, tuple(output.dimensions.values())): output for output in again.outputs(indicator.id)}
+    return [rows[key] for key in in_order(rows)]
 
 
-def differences(published: Sequence[Output], recomputed: Sequence[Output | None]) -> list[Difference]:
-    """The published cells that differ from what their evidence gives, and in which fields. A withdrawn cell (n = 0) needs no counterpart."""
-    found = []
-    for one, other in zip(published, recomputed, strict=True):
-        if other is None:
-            if one.n:
-                found.append(Difference(one, None, ()))
-            continue
-        names = (
-            "version",
-            "fingerprint",
-            "value",
-            "numerator",
-            "denominator",
-            "n",
-            "revision",
-            "status",
-            "window_end_us",
-            "dimensions",
-            "watermarks",
-        )
-        fields = tuple(name for name in names if getattr(one, name) != getattr(other, name))
-        if fields:
-            found.append(Difference(one, other, fields))
-    return found
+#: What of a row its evidence decides. `expected` is what an agency declares, and no result of the log.
+_DECIDED = (
+    "version", "fingerprint", "value", "numerator", "denominator", "n", "revision", "status", "window_end_us", "dimensions", "watermarks",
+    "late", "corrected", "withdrawn", "heard", "label", "error", "as_of_us", "closing",
+)  # fmt: skip
+
+
+def difference(published: Output, recomputed: Output | None) -> Difference | None:
+    """In what a published cell differs from what its evidence gives; None: in nothing. What is no row needs no counterpart."""
+    if recomputed is None:
+        return Difference(published, None, ()) if published.is_row else None
+    # a composite shows the part of which the fewest were heard; which one that is depends on what was declared when it was published
+    declared = {"heard"} if published.leaves and published.expected != recomputed.expected else set()
+    fields = tuple(name for name in _DECIDED if name not in declared and getattr(published, name) != getattr(recomputed, name))
+    return Difference(published, recomputed, fields) if fields else None

@@ -6,9 +6,10 @@ rows' snapshot, of which the highest offset counts, tells which deliveries are c
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bus.clock import Clock
+from bus.ingest.acknowledgement import Receipt
 from bus.ingest.tail import Tail, json_message, json_value, number
 from bus.kafka.ports import LogReader, Publisher
 from bus.kafka.topics import CHECKPOINTS
@@ -16,11 +17,15 @@ from bus.kafka.topics import CHECKPOINTS
 
 @dataclass(frozen=True, slots=True, order=True)
 class Checkpoint:
-    """Everything up to `line` of `delivery` is published; `done`: all of the delivery, its rows included."""
+    """Everything up to `line` of `delivery` is published; `done`: all of the delivery, its rows included.
+
+    `receipt` is what its acknowledgement says, once all of it is published.
+    """
 
     delivery: int = 0
     done: bool = True
     line: int = 0
+    receipt: Receipt | None = field(default=None, compare=False)
 
 
 class Checkpoints:
@@ -38,8 +43,9 @@ class Checkpoints:
         async for record in self._tail.read():
             value = json_value(record)
             if value is not None and record.key == self._source.encode():
-                found = Checkpoint(number(value, "delivery"), bool(value.get("done")), number(value, "line"))
-                self._newest = max(self._newest, found)
+                receipt = Receipt.of(value.get("receipt"))
+                found = Checkpoint(number(value, "delivery"), bool(value.get("done")), number(value, "line"), receipt)
+                self._newest = max(found, self._newest)  # of equals the one written last
         return self._newest
 
     async def save(self, checkpoint: Checkpoint) -> None:
@@ -47,6 +53,6 @@ class Checkpoints:
         value = {
             "source": self._source, "delivery": checkpoint.delivery, "line": checkpoint.line, "done": checkpoint.done,
             "at": self._clock.now().isoformat(),
-        }  # fmt: skip
+        } | ({"receipt": checkpoint.receipt.plain()} if checkpoint.receipt is not None else {})  # fmt: skip
         await self._publisher.send([json_message(CHECKPOINTS, self._source, value)])
-        self._newest = max(self._newest, checkpoint)
+        self._newest = max(checkpoint, self._newest)

@@ -73,6 +73,10 @@ class Claims:
         """The claims with higher numbers, in order."""
         return (self._claims[found] for found in sorted(self._claims) if found > delivery)
 
+    def get(self, delivery: int) -> Claim | None:
+        """The claim that holds for a number."""
+        return self._claims.get(delivery)
+
     def newest(self) -> Claim | None:
         """The newest delivery that is no repetition of another."""
         return next((self._claims[found] for found in sorted(self._claims, reverse=True) if not self._claims[found].duplicate_of), None)

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import BinaryIO, cast
 
 from bus.errors import TransientError
-from bus.ingest.manifest import SourceSpec, normal
-from bus.ingest.messages import clip
+from bus.ingest.formats.columns import allowed, arranged, fitted, resolve, score, title_values
+from bus.ingest.kinds import FilesSpec
 from bus.ingest.source import BadRecord, FileRefused, RawRecord, Reason
 
 _DELIMITERS = (",", ";", "\t", "|")
@@ -21,6 +21,8 @@ _DELIMITERS = (",", ";", "\t", "|")
 LONGEST_RECORD = 256 * 1024
 #: What the decoder puts where bytes are no character.
 _UNREADABLE = "\ufffd"
+#: Lines over which a quoted name in a header may reach.
+_HEADER_LINES = 20
 
 
 class CsvFile:
@@ -29,14 +31,30 @@ class CsvFile:
     Raises `FileRefused` when the header cannot be mapped: an unknown, missing or repeated column makes every record unmappable.
     """
 
-    def __init__(self, stream: BinaryIO, spec: SourceSpec, encoding: str) -> None:
+    part = ""
+    base = 0
+
+    def __init__(self, stream: BinaryIO, spec: FilesSpec, encoding: str, *, named: Mapping[str, str] | None = None) -> None:
+        """`named` are values that every record gets beside its own."""
         self._lines = _Lines(io.TextIOWrapper(cast("BinaryIO", _Borrowed(stream)), encoding, errors="replace", newline=""))
-        line, text = self._first_line()
-        self.header_line = line
-        self.header, self.delimiter = _split_header(text, spec, line)
+        self._stream = stream
+        self._ragged = spec.ragged
+        self._reach = 1
+        line, header, delimiter, above = self._head(spec)
+        self.header_line, self.delimiter = line, delimiter
+        self.header = _without_blank_end(header) if spec.ragged else header
         self._columns = resolve(self.header, spec, line=line)
-        self._blank = dict.fromkeys(spec.optional, "")
+        self._all = None not in self._columns
+        self.extra: Mapping[str, str] = {**(named or {}), **title_values(above, spec)}
+        self._blank = dict.fromkeys(spec.optional, "") | self.extra
         self.last_line = line
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def bytes_done(self) -> int:
+        """How much of the stream was read."""
+        return self._stream.tell()
 
     def __iter__(self) -> Iterator[RawRecord | BadRecord]:
         while (next_line := self._lines.take()) is not None:
@@ -57,6 +75,8 @@ class CsvFile:
         else:
             fields, raw, rule = text.rstrip("\r\n").split(self.delimiter), text, ""
         last = not _ended(raw)
+        if self._ragged and not rule and not (last and len(fields) < len(self.header)):
+            fields = fitted(fields, len(self.header))
         if last and (rule == "open_quote" or len(fields) < len(self.header) or _UNREADABLE in raw):
             rule = "truncated"
         elif not rule and len(fields) != len(self.header):
@@ -65,7 +85,8 @@ class CsvFile:
             rule = "bad_encoding"
         if rule:
             return BadRecord(line, raw, _malformed(rule, len(fields), len(self.header)))
-        return RawRecord(line, raw, self._blank | dict(zip(self._columns, fields, strict=True)))
+        own = dict(zip(self._columns, fields, strict=True)) if self._all else arranged(self._columns, fields)
+        return RawRecord(line, raw, self._blank | own)  # type: ignore[operator]  # its keys are texts: there is no None in _columns
 
     def _quoted(self, first: str) -> tuple[list[str], str, str]:
         """The fields of a record that begins on this line, its text, and the rule that it breaks.
@@ -88,42 +109,51 @@ class CsvFile:
             size += len(following[1])
             yield following[1]
 
-    def _first_line(self) -> tuple[int, str]:
-        while (found := self._lines.take()) is not None:
-            if found[1].strip():
-                return found
-        raise FileRefused(Reason("empty_file", allowed="baris judul dan data/a header and records"))
+    def _head(self, spec: FilesSpec) -> tuple[int, list[str], str, list[list[str]]]:
+        """The header's line, names and delimiter, and the rows above it: of the first lines the one that knows the most of our columns."""
+        taken: list[str] = []
+        candidates: list[tuple[int, str, int]] = []
+        while len(candidates) <= spec.title_rows("csv") and (found := self._logical_line(taken)):
+            if found.strip():
+                candidates.append((len(taken) - self._reach + 1, found, len(taken)))
+        if not candidates:
+            raise FileRefused(Reason("empty_file", allowed="baris judul dan data/a header and records"))
+        split = [_split(text, spec) for _, text, _ in candidates]
+        best = max(range(len(split)), key=lambda at: split[at][0])  # the first of equals
+        hits, names, delimiter = split[best]
+        line, _, end = candidates[best]
+        if hits < 0:
+            raise FileRefused(Reason("bad_quoting", allowed=allowed(spec)), line=line)
+        self._lines.give_back(taken[end:])
+        return line, names, delimiter, [_title_row(text, delimiter) for _, text, _ in candidates[:best]]
+
+    def _logical_line(self, taken: list[str]) -> str:
+        """The next line, with those that an open quote continues it with, as far as a header may reach; they are added to `taken`."""
+        pieces: list[str] = []
+        while (not pieces or "".join(pieces).count('"') % 2) and len(pieces) < _HEADER_LINES and (found := self._lines.take()):
+            pieces.append(found[1])
+        if len(pieces) > 1 and "".join(pieces).count('"') % 2:
+            self._lines.give_back(pieces[1:])
+            del pieces[1:]
+        taken += pieces
+        self._reach = len(pieces)
+        return "".join(pieces)
 
 
-def parse_record(raw: str, header: Sequence[str], delimiter: str, spec: SourceSpec, *, line: int) -> RawRecord | BadRecord:
+def parse_record(
+    raw: str, header: Sequence[str], delimiter: str, spec: FilesSpec, *, line: int, extra: Mapping[str, str] | None = None
+) -> RawRecord | BadRecord:
     """One record's text as a file with that header would give it: how a quarantined record is read again."""
     columns = resolve(header, spec, line=line)
     try:
         rows = list(csv.reader(io.StringIO(raw, newline=""), delimiter=delimiter, strict=True))
     except csv.Error:
         return BadRecord(line, raw, _malformed("bad_quoting", 0, len(columns)))
+    if spec.ragged:
+        rows = [fitted(row, len(columns)) for row in rows]
     if len(rows) != 1 or len(rows[0]) != len(columns):
         return BadRecord(line, raw, _malformed("field_count", len(rows[0]) if rows else 0, len(columns)))
-    return RawRecord(line, raw, dict.fromkeys(spec.optional, "") | dict(zip(columns, rows[0], strict=True)))
-
-
-def resolve(header: Sequence[str], spec: SourceSpec, *, line: int) -> list[str]:
-    """Our column for each column of a header, in its order. Raises `FileRefused` naming the first column that is wrong."""
-    known = _spellings(spec)
-    if sum(normal(name) in known for name in header) * 2 < len(header):  # rather a record, whose values are not to be shown
-        raise FileRefused(Reason("no_header", shape=f"{len(header)} columns", allowed=_allowed(spec)), line=line)
-    columns: list[str] = []
-    for name in header:
-        column = known.get(normal(name))
-        if column is None:
-            raise FileRefused(Reason("unknown_column", clip(name) or "''", allowed=_allowed(spec)), line=line)
-        if column in columns:
-            raise FileRefused(Reason("duplicate_column", clip(name), allowed="satu kali/once"), line=line)
-        columns.append(column)
-    for column in spec.header:
-        if column not in columns and column not in spec.optional:
-            raise FileRefused(Reason("missing_column", column, allowed=", ".join(dict.fromkeys((column, *spec.header[column])))), line=line)
-    return columns
+    return RawRecord(line, raw, {**dict.fromkeys(spec.optional, ""), **(extra or {}), **arranged(columns, rows[0])})
 
 
 class _Borrowed(io.BufferedIOBase):
@@ -175,29 +205,37 @@ def _ended(text: str) -> bool:
     return text.endswith(("\n", "\r"))
 
 
-def _split_header(text: str, spec: SourceSpec, line: int) -> tuple[list[str], str]:
-    """The header's names, by the declared delimiter or the one that gives the most columns that we know."""
-    known = _spellings(spec)
+def _split(text: str, spec: FilesSpec) -> tuple[int, list[str], str]:
+    """How many columns of a line we know, its cells, and their delimiter: the declared one or the one by which we know the most."""
     best: tuple[int, list[str], str] = (-1, [], ",")
     for delimiter in (spec.delimiter,) if spec.delimiter else _DELIMITERS:
         try:
-            names = next(csv.reader([text], delimiter=delimiter, strict=True), [])
+            names = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True), [])
         except csv.Error:
             continue
-        score = sum(normal(name) in known for name in names)
-        if score > best[0]:
-            best = (score, names, delimiter)
-    if best[0] < 0:
-        raise FileRefused(Reason("bad_quoting", allowed=_allowed(spec)), line=line)
-    return best[1], best[2]
+        hits = score(names, spec)
+        if hits > best[0]:
+            best = (hits, names, delimiter)
+    return best
 
 
-def _spellings(spec: SourceSpec) -> Mapping[str, str]:
-    return {normal(text): column for column, spellings in spec.header.items() for text in (column, *spellings)}
+def _title_row(text: str, delimiter: str) -> list[str]:
+    """The cells of a line above the header, which need not have the header's delimiter."""
+    for tried in dict.fromkeys((delimiter, *_DELIMITERS)):
+        try:
+            cells = next(csv.reader(io.StringIO(text, newline=""), delimiter=tried, strict=True), [])
+        except csv.Error:
+            continue
+        if len(cells) > 1:
+            return cells
+    return [text.strip()]
 
 
-def _allowed(spec: SourceSpec) -> str:
-    return ", ".join(dict.fromkeys(normal(text) for column, spellings in spec.header.items() for text in (column, *spellings)))
+def _without_blank_end(header: list[str]) -> list[str]:
+    width = len(header)
+    while width and not header[width - 1].strip():
+        width -= 1
+    return header[:width]
 
 
 def _malformed(rule: str, fields: int, columns: int) -> Reason:

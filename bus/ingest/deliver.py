@@ -1,4 +1,5 @@
-"""One delivery from its claim to its checkpoint: events, then quarantine, batch by batch; then the rows, then the checkpoint (ADR 0014 R6).
+"""One delivery from its claim to its checkpoint: events, then quarantine, batch by batch; then heartbeats, the rows, the checkpoint (ADR 0014 R6),
+and after it the acknowledgement. What that says is in a checkpoint before the rows are, so that no crash can lose it.
 
 Whatever effect it is stopped after, delivering again from (rows after the delivery before, file content) says the same again.
 """
@@ -6,6 +7,7 @@ Whatever effect it is stopped after, delivering again from (rows after the deliv
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO
@@ -13,20 +15,22 @@ from typing import BinaryIO
 import structlog
 
 from bus import metrics
-from bus.clock import Clock
-from bus.events.codec import Codec
+from bus.ingest.acknowledgement import Receipt, Tally
 from bus.ingest.checkpoint import Checkpoint, Checkpoints
 from bus.ingest.claims import Claim
-from bus.ingest.csvfile import CsvFile
-from bus.ingest.delivery import Derivation, Derived, Encoded, Stamp
+from bus.ingest.context import SourceContext
+from bus.ingest.delivery import Derived, Encoded
 from bus.ingest.files import Facts, check_unchanged, opened, vanished
-from bus.ingest.manifest import Agency, Meaning, SourceSpec
+from bus.ingest.formats.opening import open_records, shown
+from bus.ingest.formats.records import RecordFile
 from bus.ingest.publisher import EventPublisher
-from bus.ingest.quarantine import LARGEST_SEALED, Place, RawText, refusal
+from bus.ingest.quarantine import LARGEST_SEALED, Place, refusal
+from bus.ingest.receipts import Receipts
 from bus.ingest.rows import Rows
-from bus.ingest.seal import Sealer
 from bus.ingest.source import FileRefused, Reason
-from bus.kafka.ports import Message, Publisher, SnapshotStore
+from bus.ingest.stamp import Stamp
+from bus.kafka.packing import numbered
+from bus.kafka.ports import Message
 
 _log = structlog.get_logger(__name__)
 
@@ -45,47 +49,6 @@ class Progress:
     records: int = 0
     events: int = 0
     quarantined: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class SourceContext:
-    """What the parts of one source's connector share."""
-
-    agency: Agency
-    source_id: str
-    meaning: Meaning
-    codec: Codec
-    publisher: Publisher
-    snapshots: SnapshotStore
-    sealer: Sealer
-    clock: Clock
-
-    @property
-    def spec(self) -> SourceSpec:
-        return self.agency.manifest.sources[self.source_id]
-
-    @property
-    def name(self) -> str:
-        return self.agency.source_name(self.source_id)
-
-    @property
-    def rows_unit(self) -> str:
-        """The unit under which the rows' snapshots are kept."""
-        return f"rows/{self.name}"
-
-    def derivation(self, stamp: Stamp, rows: Rows) -> Derivation:
-        """A derivation of this source's records; a replayed one compares with nothing and cancels nothing."""
-        table = self.spec.kind == "table" and stamp.replayed_line is None
-        declared = self.agency.manifest.events
-        return Derivation(stamp=stamp, meaning=self.meaning, codec=self.codec, declared=declared, key=self.spec.key, table=table, rows=rows)
-
-    def refusal(self, delivery: int, derived: Derived, *, file: str, header: tuple[str, ...] = (), delimiter: str = ",") -> list[Message]:
-        """The quarantine records of a refused record."""
-        assert derived.reason is not None
-        raw = RawText(header, delimiter, derived.raw).encode() if derived.raw else None
-        place = Place(self.name, delivery, derived.line)
-        at = self.clock.now().isoformat()
-        return refusal(self.agency.id, place, derived.reason, file=file, line=derived.line, raw=raw, sealer=self.sealer, at=at)
 
 
 @dataclass(slots=True)
@@ -107,6 +70,7 @@ class Deliverer:
         context: SourceContext,
         events: EventPublisher,
         checkpoints: Checkpoints,
+        receipts: Receipts,
         *,
         batch_records: int,
         before_effects: Callable[[], Awaitable[None]],
@@ -117,6 +81,10 @@ class Deliverer:
         self._context = context
         self._events = events
         self._checkpoints = checkpoints
+        self._receipts = receipts
+        self._tally = Tally()
+        #: Everything up to here of the delivery is published.
+        self._line = 0
         self._batch_records = batch_records
         self._before_effects = before_effects
         self._after_records = after_records
@@ -129,13 +97,17 @@ class Deliverer:
         Raises `TransientError` when it has to be done again from the last state, which then must be loaded anew.
         """
         newest = await self._checkpoints.newest()
+        self._tally = Tally()
         self._show(state="reading", file=claim.name, delivery=claim.delivery, bytes_done=0, bytes_total=claim.size)
         if claim.duplicate_of:
             self._count("duplicate", claim)
+            receipt = newest.receipt if newest.delivery == claim.delivery else self._receipt("duplicate")
             if newest < Checkpoint(claim.delivery):
-                await self._checkpoints.save(Checkpoint(claim.delivery))
+                await self._checkpoints.save(Checkpoint(claim.delivery, receipt=receipt))
+            if newest.delivery <= claim.delivery:
+                await self._acknowledge(claim, receipt)
             return rows
-        start = newest.line if newest.delivery == claim.delivery and not newest.done else 0
+        start = self._line = newest.line if newest.delivery == claim.delivery and not newest.done else 0
         try:
             if facts is None or facts.sha256 != claim.sha256:
                 raise vanished()
@@ -149,22 +121,40 @@ class Deliverer:
             unread = (facts is None or facts.problem is None) and refused.rule in {"file_vanished", "file_changed", "unreadable"}
             after, outcome = rows.after_refused_file(claim.delivery, unread=unread), "refused"
         await self._before_effects()
-        await self._context.snapshots.save(self._context.rows_unit, claim.delivery, after.dump())
-        await self._checkpoints.save(Checkpoint(claim.delivery))
+        receipt = self._receipt(outcome)
+        if receipt is not None:
+            await self._checkpoints.save(Checkpoint(claim.delivery, done=False, line=self._line, receipt=receipt))
+        await self._context.snapshots.save(self._context.rows_unit, claim.delivery, numbered(after.dump()))
+        await self._checkpoints.save(Checkpoint(claim.delivery, receipt=receipt))
         self._count(outcome, claim)
+        await self._acknowledge(claim, receipt)
         return after
 
+    def _receipt(self, outcome: str) -> Receipt | None:
+        """What the acknowledgement will say; None when none is wanted."""
+        return self._tally.receipt(outcome, self._context.clock.now().isoformat()) if self._receipts.wanted else None
+
+    async def _acknowledge(self, claim: Claim, receipt: Receipt | None) -> None:
+        if receipt is not None:
+            await self._receipts.write(claim, receipt, self._tally)
+
     async def _stream(self, claim: Claim, facts: Facts, stream: BinaryIO, rows: Rows, start: int) -> Rows:
-        file = CsvFile(stream, self._context.spec, facts.encoding)
+        # what is packed is unpacked here: other sources go on meanwhile
+        file = await asyncio.to_thread(open_records, stream, self._context.files, name=claim.name, encoding=facts.encoding)
+        with contextlib.closing(file):
+            return await self._records(claim, facts, stream, file, rows, start)
+
+    async def _records(self, claim: Claim, facts: Facts, stream: BinaryIO, file: RecordFile, rows: Rows, start: int) -> Rows:
         derivation = self._context.derivation(Stamp(claim.source, claim.delivery, claim.at), rows)
+        spec = self._context.files
         batch = _Batch()
         for record in file:
             derived = derivation.record(record)
             self._add(batch, derived, claim, file, published=derived.line <= start)
             if batch.records >= self._batch_records or len(batch.events) >= self._batch_records:
                 check_unchanged(stream, facts)
-                batch = await self._flush(batch, claim, stream.tell())
-        if self._context.spec.kind == "table" and rows.rows and not (batch.records or batch.line):
+                batch = await self._flush(batch, claim, file.bytes_done())
+        if spec.kind == "table" and not spec.may_be_empty and rows.rows and not (batch.records or batch.line):
             # a header alone would withdraw everything there is: far more often a failed export than the truth
             raise FileRefused(Reason("empty_file", allowed="paling sedikit satu baris data/at least one record"), line=file.header_line)
         for derived in derivation.finish(file.last_line):
@@ -173,20 +163,25 @@ class Deliverer:
                 batch = await self._flush(batch, claim, facts.seen.size)
         check_unchanged(stream, facts)
         await self._flush(batch, claim, facts.seen.size)
+        # Only now: every line is published, by this process or, up to the checkpoint, by one before it. Before the rows, for once those
+        # are durable nobody delivers this file again.
+        await self._before_effects()
+        await self._events.beat(claim.source, derivation.newest)
         return derivation.rows_after()
 
-    def _add(self, batch: _Batch, derived: Derived, claim: Claim, file: CsvFile, *, published: bool) -> None:
+    def _add(self, batch: _Batch, derived: Derived, claim: Claim, file: RecordFile, *, published: bool) -> None:
         batch.records += 1
         batch.line = derived.line
+        if self._receipts.wanted:
+            where, line = shown(claim.name, file.part), derived.line - file.base
+            self._tally.add(derived, gone=derived.line > file.last_line, file=where, line=line)
         if published:
             return
         batch.events += derived.events
         for doubt in derived.doubts:
             metrics.records_doubted.labels(self._context.agency.id, doubt).inc()
         if derived.reason is not None:
-            batch.refused += self._context.refusal(
-                claim.delivery, derived, file=claim.name, header=tuple(file.header), delimiter=file.delimiter
-            )
+            batch.refused += self._context.refusal(claim.delivery, derived, file=claim.name, read=file)
             batch.refusals += 1
             metrics.records_quarantined.labels(self._context.agency.id, derived.reason.rule).inc()
 
@@ -198,6 +193,7 @@ class Deliverer:
             if batch.refused:
                 await self._context.publisher.send(batch.refused)
             await self._checkpoints.save(Checkpoint(claim.delivery, done=False, line=batch.line))
+            self._line = batch.line
         else:
             await asyncio.sleep(0)  # a long file in which nothing changed must not hold up the other sources
         metrics.records_read.labels(self._context.agency.id, self._context.source_id).inc(batch.records)
@@ -213,8 +209,11 @@ class Deliverer:
         await self._before_effects()
         raw = _whole(facts, claim) if facts is not None else None
         context = self._context
+        file = shown(claim.name, refused.part)
+        self._tally = Tally()  # what was read before counts no more
+        self._tally.refuse(refused.reason, file=file, line=refused.line)
         messages = refusal(
-            context.agency.id, Place(claim.source, claim.delivery, 0), refused.reason, file=claim.name, line=refused.line, raw=raw,
+            context.agency.id, Place(claim.source, claim.delivery, 0), refused.reason, file=file, line=refused.line, raw=raw,
             sealer=context.sealer, at=context.clock.now().isoformat(),
         )  # fmt: skip
         await context.publisher.send(messages)

@@ -1,6 +1,6 @@
 """Folders and files as an agency leaves them: which ones are ours, which are whole, and what can be said of one before reading it.
 
-Only facts about bytes; columns and records are `csvfile`'s.
+Only facts about bytes; columns and records are read by `formats`.
 """
 
 from __future__ import annotations
@@ -18,11 +18,16 @@ from pathlib import Path
 from typing import BinaryIO
 
 from bus.errors import TransientError
+from bus.ingest.formats.archive import is_archive
 from bus.ingest.source import FileRefused, Reason
 
+#: The folder beside the inputs into which acknowledgements are put, and how their names end.
+RECEIPTS, RECEIPT_SUFFIX = "bukti", ".bukti.txt"
 #: Names of files that are not (yet) deliveries: hidden, half-written, office lock files.
-_NOT_OURS = (".*", "*.part", "*.tmp", "*.crswap", "~$*")
+_NOT_OURS = (".*", "*.part", "*.tmp", "*.crswap", "~$*", RECEIPTS, f"*{RECEIPT_SUFFIX}")
 _BLOCK = 1 << 20
+#: How Excel files before 2007 begin, and newer ones that are locked with a password.
+_OLD_OFFICE = bytes.fromhex("d0cf11e0a1b11ae1")
 #: Bytes that Windows-1252 does not define; a file with one is read as Latin-1, in which every byte is a character.
 _NOT_CP1252 = bytes((0x81, 0x8D, 0x8F, 0x90, 0x9D))
 
@@ -62,6 +67,13 @@ class Facts:
     sha256: str
     encoding: str = "utf-8-sig"
     problem: Reason | None = None
+    #: Where its content lies for the time of reading, when that is not where it was delivered.
+    copy: Seen | None = None
+
+    @property
+    def here(self) -> Seen:
+        """The file that is read."""
+        return self.copy or self.seen
 
 
 def name_id_of(name: str) -> str:
@@ -77,8 +89,7 @@ def scan(folder: Path, patterns: Sequence[str]) -> list[Seen]:
     except OSError as error:
         raise FolderAway(f"folder {folder} cannot be listed: {error.strerror}") from error
     for path in entries:
-        name = path.name.lower()
-        if any(fnmatchcase(name, pattern) for pattern in _NOT_OURS) or not any(fnmatchcase(name, pattern.lower()) for pattern in patterns):
+        if not is_ours(path.name, patterns):
             continue
         try:
             info = path.stat()
@@ -86,6 +97,12 @@ def scan(folder: Path, patterns: Sequence[str]) -> list[Seen]:
             continue  # gone between listing and looking
         found.append(Seen(path, info.st_size, info.st_mtime_ns, stat.S_ISREG(info.st_mode)))
     return sorted(found, key=lambda seen: (seen.mtime_ns, seen.name))
+
+
+def is_ours(name: str, patterns: Sequence[str]) -> bool:
+    """Whether a file of that name may be a delivery: it matches, and is neither half-written nor written by us."""
+    name = name.lower()
+    return not any(fnmatchcase(name, pattern) for pattern in _NOT_OURS) and any(fnmatchcase(name, pattern.lower()) for pattern in patterns)
 
 
 class Settling:
@@ -109,44 +126,63 @@ class Settling:
         return whole
 
 
-def examine(seen: Seen, *, encoding: str | None = None) -> Facts:
-    """Read the file once, to its end: its hash, and its encoding unless that is declared. Never raises for a bad file."""
+def examine(seen: Seen, *, encoding: str | None = None, copy: Seen | None = None) -> Facts:
+    """Read the file (or its copy) once, to its end: its hash, and its encoding unless that is declared. Never raises for a bad file."""
     if not seen.regular:
-        return _unusable(seen, Reason("not_a_file", allowed="berkas biasa/a regular file"), "special")
-    content = _Content()
+        return unusable_file(seen, Reason("not_a_file", allowed="berkas biasa/a regular file"), "special")
     try:
-        with seen.path.open("rb") as stream:
-            while block := stream.read(_BLOCK):
-                content.add(block)
+        with (copy or seen).path.open("rb") as stream:
+            content = described(stream)
     except OSError as error:
         code = errno.errorcode.get(error.errno or 0, "EIO")
-        return _unusable(seen, Reason("unreadable", shape=code, allowed="izin baca/read permission"), code)
+        return unusable_file(seen, Reason("unreadable", shape=code, allowed="izin baca/read permission"), code)
     digest = content.digest.hexdigest()
-    if content.binary:
-        return Facts(seen, digest, problem=Reason("binary_file", shape="NUL", allowed="CSV (UTF-8, Windows-1252)"))
-    if seen.size == 0:
-        return Facts(seen, digest, problem=Reason("empty_file", allowed="baris judul dan data/a header and records"))
-    return Facts(seen, digest, encoding or content.encoding)
+    if (problem := content_problem(content, seen.size)) is not None:
+        return Facts(seen, digest, problem=problem, copy=copy)
+    return Facts(seen, digest, encoding or content.encoding, copy=copy)
+
+
+def content_problem(content: Content, size: int) -> Reason | None:
+    """Why no record can be read from such bytes; None when some may."""
+    if content.head.startswith(_OLD_OFFICE):
+        return Reason("old_workbook", shape="OLE", allowed="xlsx, CSV")
+    if content.binary and not is_archive(content.head):
+        return Reason("binary_file", shape="NUL", allowed="CSV (UTF-8, Windows-1252)")
+    if size == 0:
+        return Reason("empty_file", allowed="baris judul dan data/a header and records")
+    return None
+
+
+def described(stream: BinaryIO) -> Content:
+    """What a stream's bytes say, from its beginning to its end; it is left at its beginning. Raises `OSError`."""
+    content = Content()
+    stream.seek(0)
+    while block := stream.read(_BLOCK):
+        content.add(block)
+    stream.seek(0)
+    return content
 
 
 def encoding_of(content: bytes) -> str:
     """The encoding that `examine` finds for a file of these bytes."""
-    found = _Content()
+    found = Content()
     found.add(content)
     return found.encoding
 
 
-class _Content:
+class Content:
     """What a file's bytes say of its encoding: UTF-8, else Windows-1252, else Latin-1; the same for the same bytes."""
 
     def __init__(self) -> None:
         self.digest = hashlib.sha256()
         self.binary = False
+        self.head = b""
         self._utf8: codecs.IncrementalDecoder | None = codecs.getincrementaldecoder("utf-8")()
         self._cp1252 = True
 
     def add(self, block: bytes) -> None:
         self.digest.update(block)
+        self.head = self.head or block[:8]
         self.binary = self.binary or b"\0" in block
         self._cp1252 = self._cp1252 and len(block.translate(None, _NOT_CP1252)) == len(block)
         if self._utf8 is not None:
@@ -167,7 +203,7 @@ class _Content:
 def opened(facts: Facts) -> Iterator[BinaryIO]:
     """The examined file, open for reading. Raises `FileRefused` when it is gone or no longer the same."""
     try:
-        stream = facts.seen.path.open("rb")
+        stream = facts.here.path.open("rb")
     except FileNotFoundError as error:
         raise vanished() from error
     except OSError as error:
@@ -182,7 +218,7 @@ def opened(facts: Facts) -> Iterator[BinaryIO]:
 def check_unchanged(stream: BinaryIO, facts: Facts) -> None:
     """Raises `FileRefused` when the open file was written to since it was examined. A file removed or replaced by now stays readable."""
     info = os.fstat(stream.fileno())
-    if (info.st_size, info.st_mtime_ns) != (facts.seen.size, facts.seen.mtime_ns):
+    if (info.st_size, info.st_mtime_ns) != (facts.here.size, facts.here.mtime_ns):
         raise FileRefused(Reason("file_changed", allowed="berkas yang tidak diubah lagi/a file that is left alone"))
 
 
@@ -191,5 +227,7 @@ def vanished() -> FileRefused:
     return FileRefused(Reason("file_vanished", allowed="berkas tetap ada sampai selesai/the file stays until it is read"))
 
 
-def _unusable(seen: Seen, reason: Reason, code: str) -> Facts:
+def unusable_file(seen: Seen, reason: Reason, code: str = "") -> Facts:
+    """The facts of a file that cannot be read."""
+    code = code or reason.shape
     return Facts(seen, f"{reason.rule}:{code}", problem=reason)

@@ -9,17 +9,18 @@ import importlib.util
 import re
 import sys
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from types import ModuleType
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from bus.errors import ConfigurationError, Problem
 from bus.events.envelope import EventType
+from bus.ingest.kinds import AnySpec
 from bus.ingest.source import DoubtsOf, KeyOf, ToEvents
 
 MANIFEST = "agency.toml"
@@ -51,23 +52,21 @@ class EventSpec(_Part):
     key: str = Field("subject", min_length=1, description="the field whose value makes the subject")
     access: Literal["public", "internal", "restricted"] = Field(description="who may read the topic")
     expect_per_hour: Expected = Expected()
+    reporters: tuple[str, ...] = Field((), description="who should be heard of in every window: puskesmas, stations, RTs …")
 
 
-class SourceSpec(_Part):
-    """A place where files of one form are put. Its name within the agency is the key in `[sources]`."""
+class Privacy(_Part):
+    """How the agency's pseudonyms relate to those of others."""
 
-    type: Literal["files"] = "files"
-    kind: Literal["append", "table"] = Field(description="append: a file adds to those before; table: each file is the whole truth")
-    key: tuple[str, ...] = Field(
-        (), description="columns that name a record; without a key nothing can be corrected by delivering it again"
-    )
-    patterns: tuple[str, ...] = Field(("*.csv",), min_length=1, description="file names, in any case; others are not touched")
-    mapping: str = Field("mapping:to_events", description="module:function in the agency's folder")
-    setting: str = Field("folder", description="the setting that names the folder, where --input does not")
-    delimiter: Literal[",", ";", "\t", "|"] | None = Field(None, description="none: the one that the header fits best")
-    encoding: str | None = Field(None, description="none: UTF-8, else Windows-1252, else Latin-1, decided on the whole file")
-    header: dict[str, tuple[str, ...]] = Field(min_length=1, description="our column -> the spellings that files have used")
-    optional: tuple[str, ...] = Field((), description="columns that some years' files do not have; they are then blank")
+    join_domain: str = Field("", description="shared by the agencies of schemas/agreements/<domain>.toml; empty: the agency's own")
+
+
+class TotalsSpec(_Part):
+    """The agency's own daily counts, with which the bus's are compared (`bus.ingest.totals`)."""
+
+    setting: str = Field("totals_folder", description="the setting with the folder into which the agency puts them")
+    types: dict[str, str] = Field(min_length=1, description="what the column `jenis` says -> event type")
+    indicators: dict[str, str] = Field(default_factory=dict, description="event type -> the indicator of its daily count, compared too")
 
 
 class Waiver(_Part):
@@ -86,10 +85,19 @@ class Manifest(_Part):
     owner: str = Field(min_length=1)
     summary: str = Field(min_length=50)
     poll_seconds: float | None = Field(None, gt=0, description="none: the setting ingest.poll_seconds")
-    settings: tuple[str, ...] = ()
+    settings: tuple[str, ...] | dict[str, str] = Field((), description="names, or names with what each is")
+    privacy: Privacy = Privacy()
     events: dict[str, EventSpec] = Field(min_length=1)
-    sources: dict[str, SourceSpec] = Field(min_length=1)
+    sources: dict[str, AnySpec] = Field(min_length=1)
+    totals: TotalsSpec | None = None
     waivers: tuple[Waiver, ...] = ()
+
+    @field_validator("sources", mode="before")
+    @classmethod
+    def _files_unless_said(cls, sources: object) -> object:
+        if not isinstance(sources, dict):
+            return sources
+        return {name: {"type": "files"} | source if isinstance(source, dict) else source for name, source in sources.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +135,11 @@ class Agency:
         return Meaning(to_events, getattr(module, "key_of", None), getattr(module, "doubts_of", None))
 
 
-def discover(roots: Sequence[Path]) -> Mapping[str, Agency]:
-    """The agencies of all connector folders, by id. Raises one `ConfigurationError` with every problem of every manifest."""
+def discover(roots: Sequence[Path], only: Collection[str] = ()) -> Mapping[str, Agency]:
+    """The agencies of all connector folders, by id; those in `only` when it is not empty.
+
+    Raises one `ConfigurationError` with every problem of every manifest, also of those that are left out.
+    """
     agencies: dict[str, Agency] = {}
     problems: list[Problem] = []
     for root in roots:
@@ -142,7 +153,7 @@ def discover(roots: Sequence[Path]) -> Mapping[str, Agency]:
             agencies.setdefault(agency.id, agency)
     if problems:
         raise ConfigurationError(problems)
-    return agencies
+    return {name: agency for name, agency in agencies.items() if not only or name in only}
 
 
 def read_manifest(path: Path) -> tuple[Agency | None, list[Problem]]:
@@ -152,9 +163,15 @@ def read_manifest(path: Path) -> tuple[Agency | None, list[Problem]]:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         return None, [Problem(str(path), str(error), "C01")]
     except ValidationError as error:
-        return None, [Problem(f"{path}: {'.'.join(map(str, item['loc']))}", item["msg"], "C01") for item in error.errors()]
+        return None, [Problem(f"{path}: {_where(item['loc'])}", item["msg"], "C01") for item in error.errors()]
     problems = [Problem(f"{path}: {where}", what, "C01") for where, what in _faults(path, manifest)]
     return Agency(path.parent, manifest), problems
+
+
+def _where(loc: tuple[int | str, ...]) -> str:
+    """A place in a manifest; the kind of a source, which pydantic names after the source, is no part of it."""
+    parts = [*loc[:2], *loc[3:]] if loc[0] == "sources" else [*loc]
+    return ".".join(map(str, parts))
 
 
 def _faults(path: Path, manifest: Manifest) -> Iterable[tuple[str, str]]:
@@ -168,45 +185,26 @@ def _faults(path: Path, manifest: Manifest) -> Iterable[tuple[str, str]]:
             continue
         if event_type.agency != manifest.id:
             yield f"events.{name}", f"belongs to agency {event_type.agency!r}; allowed: types that begin with {manifest.id}."
+    if manifest.totals is not None:
+        yield from _totals_faults(manifest, manifest.totals)
     for source_id, source in manifest.sources.items():
         where = f"sources.{source_id}"
         if not _ID.match(source_id):
             yield where, "a source's name is lower case with _"
-        yield from _source_faults(where, source)
-        if source.setting not in manifest.settings:
-            yield f"{where}.setting", f"{source.setting!r} is not among settings = {list(manifest.settings)}"
+        if not _CODE.match(source.mapping):
+            yield f"{where}.mapping", f"{source.mapping!r} is not of the form module:function"
+        yield from ((f"{where}.{field}", what) for field, what in source.faults())
+        for setting in source.wanted_settings:
+            if setting not in manifest.settings:
+                yield f"{where}.setting", f"{setting!r} is not among settings = {list(manifest.settings)}"
 
 
-def _source_faults(where: str, source: SourceSpec) -> Iterable[tuple[str, str]]:
-    columns = ", ".join(source.header)
-    for name in ("key", "optional"):
-        for column in getattr(source, name):
-            if column not in source.header:
-                yield f"{where}.{name}", f"{column!r} is no column of header; allowed: {columns}"
-    if source.kind == "table" and not source.key:
-        yield f"{where}.key", "a table needs a key, or what is missing from it cannot be told"
-    if not _CODE.match(source.mapping):
-        yield f"{where}.mapping", f"{source.mapping!r} is not of the form module:function"
-    if source.encoding is not None and not _is_encoding(source.encoding):
-        yield f"{where}.encoding", f"unknown encoding {source.encoding!r}"
-    spelled: dict[str, str] = {}
-    for column, spellings in source.header.items():
-        for spelling in {normal(text) for text in (column, *spellings)}:
-            if spelled.setdefault(spelling, column) != column:
-                yield f"{where}.header.{column}", f"the spelling {spelling!r} also means {spelled[spelling]}"
-
-
-def normal(name: str) -> str:
-    """A column name as it is compared: case and surplus blanks do not matter."""
-    return " ".join(name.casefold().split())
-
-
-def _is_encoding(name: str) -> bool:
-    try:
-        "".encode(name)
-    except LookupError:
-        return False
-    return True
+def _totals_faults(manifest: Manifest, totals: TotalsSpec) -> Iterable[tuple[str, str]]:
+    if totals.setting not in manifest.settings:
+        yield "totals.setting", f"{totals.setting!r} is not among settings = {list(manifest.settings)}"
+    for name in (*totals.types.values(), *totals.indicators):
+        if name not in manifest.events:
+            yield "totals", f"{name!r} is no event of this agency; allowed: {', '.join(manifest.events)}"
 
 
 def _import(name: str, path: Path) -> ModuleType:

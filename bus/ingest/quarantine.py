@@ -58,19 +58,21 @@ def parse_place(key: str) -> Place | LogPlace:
 
 @dataclass(frozen=True, slots=True)
 class RawText:
-    """What is sealed of a record: its text and what is needed to read it again."""
+    """What is sealed of a record: its text and what is needed to read it again. `extra` are values from outside of it."""
 
     header: tuple[str, ...]
     delimiter: str
     raw: str
+    extra: Mapping[str, str] = field(default_factory=dict)
 
     def encode(self) -> bytes:
-        return json.dumps({"header": list(self.header), "delimiter": self.delimiter, "raw": self.raw}, ensure_ascii=False).encode()
+        value = {"header": list(self.header), "delimiter": self.delimiter, "raw": self.raw}
+        return json.dumps(value | ({"extra": dict(self.extra)} if self.extra else {}), ensure_ascii=False).encode()
 
     @classmethod
     def decode(cls, content: bytes) -> RawText:
         value = json.loads(content)
-        return cls(tuple(value["header"]), value["delimiter"], value["raw"])
+        return cls(tuple(value["header"]), value["delimiter"], value["raw"], value.get("extra", {}))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,24 +9,30 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from bus.errors import RecordError, SourceChanged
-from bus.ingest.messages import clip, shape_of
+from bus.ingest.messages import clip, shape_of_value
+from bus.ingest.privacy.models import pii_of
 
 M = TypeVar("M", bound=BaseModel)
 
 _RANGE = frozenset({"greater_than", "greater_than_equal", "less_than", "less_than_equal", "string_too_long", "string_too_short"})
 _LIST = frozenset({"literal_error", "enum"})
+#: So many faults of one record are named; whoever has more has another format.
+_MOST_ERRORS = 100
 
 
 def parse(model: type[M], record: Mapping[str, object]) -> M:
-    """The record as `model`. Raises `SourceChanged` for an unknown or missing field or an unknown value, `RecordError` for any other.
+    """The record as `model`. Raises `SourceChanged` for an unknown or missing field or an unknown value, `RecordError` for any other; the
+    error of the first field that is wrong carries those of the others.
 
     A model field with `json_schema_extra={"pii": …}` never has its value in the error, only its shape.
     """
     try:
         return model.model_validate(dict(record))
     except ValidationError as error:
+        first, *others = (_ours(model, item) for item in error.errors(include_url=False)[:_MOST_ERRORS])
+        first.others = tuple(others)
         # not chained: the library's error prints the record's values
-        raise _ours(model, error.errors(include_url=False)[0]) from None
+        raise first from None
 
 
 def value_error(field: str, value: str, *, rule: str, allowed: str) -> RecordError:
@@ -36,17 +42,23 @@ def value_error(field: str, value: str, *, rule: str, allowed: str) -> RecordErr
 
 
 def _ours(model: type[BaseModel], item: ErrorDetails) -> RecordError:
-    field = ".".join(str(part) for part in item["loc"])
+    field = clip(".".join(str(part) for part in item["loc"]))
     kind = item["type"]
     if kind == "extra_forbidden":
-        return SourceChanged(f"unknown field {clip(field)}", field=clip(field), rule="unknown_field", allowed=", ".join(model.model_fields))
+        return SourceChanged(f"unknown field {field}", field=field, rule="unknown_field", allowed=", ".join(model.model_fields))
     if kind == "missing":
         return SourceChanged(f"missing field {field}", field=field, rule="missing_field", allowed=", ".join(model.model_fields))
     rule = "unknown_value" if kind in _LIST else "out_of_range" if kind in _RANGE else "invalid_value"
-    extra = model.model_fields[str(item["loc"][0])].json_schema_extra if item["loc"] and str(item["loc"][0]) in model.model_fields else None
-    text = str(item["input"])
-    received = shape_of(text) if isinstance(extra, dict) and extra.get("pii") else clip(text)
+    received = clip(str(item["input"])) if _may_be_shown(model, item) else shape_of_value(item["input"])
     context = item.get("ctx", {})
     allowed = str(context.get("expected", "")) or item["msg"]
     error = SourceChanged if rule == "unknown_value" else RecordError
     return error(f"{field}: {rule}", field=field, rule=rule, received=received, allowed=allowed)
+
+
+def _may_be_shown(model: type[BaseModel], item: ErrorDetails) -> bool:
+    """Only a single value of a field of the record itself: an object, or a place inside one, may hold anything about a person."""
+    declared = model.model_fields.get(str(item["loc"][0])) if len(item["loc"]) == 1 else None
+    if declared is None or isinstance(item["input"], dict | list):
+        return False
+    return not pii_of(model, str(item["loc"][0]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from bus.errors import RecordError
 from bus.events.envelope import Event
@@ -12,7 +12,10 @@ from bus.events.envelope import Event
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why something was refused, without its personal data: `received` only for a declared field without `pii`, otherwise `shape`."""
+    """Why something was refused, without its personal data: `received` only for a declared field without `pii`, otherwise `shape`.
+
+    `more`: what else is wrong with the same record.
+    """
 
     rule: str
     field: str = ""
@@ -20,20 +23,23 @@ class Reason:
     shape: str = ""
     allowed: str = ""
     detail: str = ""
+    more: tuple[Reason, ...] = ()
 
     @classmethod
     def of(cls, error: RecordError) -> Reason:
         """The reason that an error carries."""
-        return cls(error.rule, error.field, received=error.received, allowed=error.allowed, detail=str(error))
+        more = tuple(cls.of(other) for other in error.others)
+        return cls(error.rule, error.field, received=error.received, allowed=error.allowed, detail=str(error), more=more)
 
 
 @dataclass(frozen=True, slots=True)
 class RawRecord:
-    """One record as delivered: `line` is the physical line where it begins, `values` its texts by our column names."""
+    """One record as delivered: `line` is the physical line where it begins (or its number in the journal), `values` what it says by our
+    column names: texts from files, what JSON knows from all others."""
 
     line: int
     raw: str
-    values: Mapping[str, str]
+    values: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +52,15 @@ class BadRecord:
 
 
 class FileRefused(RecordError):
-    """The whole delivery is refused. `line` is where the trouble was seen; 0 when it is nowhere in particular."""
+    """The whole delivery is refused. `line` is where the trouble was seen, 0 when it is nowhere in particular; `part` is the member or sheet."""
 
-    def __init__(self, reason: Reason, *, line: int = 0) -> None:
+    def __init__(self, reason: Reason, *, line: int = 0, part: str = "") -> None:
         super().__init__(
             reason.detail or reason.rule, field=reason.field, rule=reason.rule, received=reason.received, allowed=reason.allowed
         )
         self.reason = reason
         self.line = line
+        self.part = part
 
 
 class ToEvents(Protocol):
@@ -65,7 +72,7 @@ class ToEvents(Protocol):
 class KeyOf(Protocol):
     """The key of a record where two spellings mean the same (optional `key_of` of a mapping; default: the manifest's key columns)."""
 
-    def __call__(self, record: Mapping[str, str], /) -> Sequence[str]: ...
+    def __call__(self, record: Mapping[str, Any], /) -> Sequence[str]: ...
 
 
 class DoubtsOf(Protocol):

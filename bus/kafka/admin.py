@@ -146,7 +146,7 @@ def _partitions(admin: AdminClient, settings: KafkaSettings) -> dict[str, int]:
     try:
         found = admin.list_topics(timeout=min(_SECONDS, settings.retry_seconds)).topics
     except KafkaException as error:
-        raise _translate(error, "asking for the topics") from error
+        raise _translate(error, f"asking the broker at {settings.bootstrap_servers} for its topics") from error
     return {name: len(topic.partitions) for name, topic in found.items()}
 
 

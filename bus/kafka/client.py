@@ -14,6 +14,7 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 
 from bus.errors import FatalError, TransientError
 from bus.kafka.failures import persist, translated
+from bus.kafka.offsets import find
 from bus.kafka.ports import Message, TopicPartition
 from bus.kafka.reader import KafkaLogReader
 from bus.kafka.topics import MAX_RECORD_BYTES
@@ -28,6 +29,8 @@ _BATCH_BYTES = 512 * 1024
 #: Room for a record's framing within MAX_RECORD_BYTES.
 _FRAMING_BYTES = 1024
 _CLOSE_SECONDS = 5.0
+#: A batch is overdue when it takes so much longer than a request may.
+_OVERDUE_SECONDS = 5.0
 
 
 class KafkaPublisher:
@@ -108,11 +111,18 @@ class KafkaPublisher:
     async def _send_batch(self, lane: TopicPartition, messages: Sequence[Message]) -> tuple[int, int]:
         """Write as many of the first messages as fit one batch; the first one's offset, and how many they are."""
         producer = await self._connected()
+        with translated(f"finding {lane.topic}"):
+            await find(producer.client, lane)
         batch = producer.create_batch()
         count = _fill(batch, messages)
         with translated(f"writing to {lane.topic}/{lane.partition}"):
             try:
-                acknowledged = await (await producer.send_batch(batch, lane.topic, partition=lane.partition))
+                async with asyncio.timeout(self._settings.request_timeout_seconds + _OVERDUE_SECONDS):
+                    acknowledged = await (await producer.send_batch(batch, lane.topic, partition=lane.partition))
+            except TimeoutError as error:
+                # A broker that was restarted under it can leave aiokafka's sender waiting for ever, with the broker there.
+                await self._replace(producer)
+                raise TransientError(f"{lane.topic}/{lane.partition} did not acknowledge a batch in time") from error
             except Exception:
                 # The outcome is unknown, and an idempotent producer's numbering is spent: go on with a fresh one.
                 await self._replace(producer)

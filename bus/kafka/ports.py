@@ -5,7 +5,7 @@ The same suite (tests/conformance/test_ports.py) proves both equal, so a pipelin
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -76,6 +76,10 @@ class LogReader(Protocol):
         """The offset that the next record will get (so end - 1 is the newest one)."""
         ...
 
+    async def ends(self, partitions: Sequence[TopicPartition]) -> list[int]:
+        """`end` of each, asked together, which is cheaper than one by one."""
+        ...
+
     def read(self, partition: TopicPartition, start: int, stop: int) -> AsyncIterator[Sequence[Record]]:
         """The records with start <= offset < stop, in order, in batches of the reader's choosing.
 
@@ -87,26 +91,47 @@ class LogReader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The state of a unit after the record at `offset` was applied."""
+    """The state of a unit after the record at `offset` was applied, in named blocks; `elsewhere` are those that were not asked for."""
 
     unit: str
     offset: int
-    chunks: tuple[bytes, ...]
+    blocks: Mapping[str, bytes]
+    elsewhere: frozenset[str] = frozenset()
+
+    @property
+    def chunks(self) -> tuple[bytes, ...]:
+        """The blocks of a state that is one text cut into pieces, named "0", "1", …; in order."""
+        return tuple(self.blocks[str(number)] for number in range(len(self.blocks)))
 
 
 class SnapshotStore(Protocol):
-    """Durable states of units (ADR 0014 R2, R3).
+    """Durable states of units (ADR 0014 R2, R3, ADR 0015).
 
-    A snapshot counts only when all its chunks and its end record are there; the newest is the one with the highest offset, not the
-    one written last. Chunk keys are never reused; older ones are removed only after a newer end record, and two generations stay.
+    A snapshot counts only when all its blocks and its end record are there; the newest is the one with the highest offset, not the
+    one written last. Keys are never reused; what is old is removed only after a newer end record, and two generations stay.
     """
 
-    async def save(self, unit: str, offset: int, chunks: Sequence[bytes]) -> None:
-        """Write the state at `offset`; durable when it returns."""
+    async def save(self, unit: str, offset: int, blocks: Mapping[str, bytes | None], *, base: int | None = None) -> None:
+        """Write the state at `offset`, which consists of these blocks; durable when it returns.
+
+        `None` for a block: it was not touched since the snapshot at offset `base`, which this process loaded or wrote (the newest such when
+        no base is given), and is not written again. What is given was touched by a record of the log after `base` and not after `offset`,
+        no more and no less, whether or not its content is another now; or else every save of the unit gives all blocks. Which blocks
+        there are is a function of the state alone; those of a group are named "<group>/…".
+
+        Raises `FatalError` for `None` where that snapshot has no such block.
+        """
         ...
 
-    async def load(self, unit: str) -> Snapshot | None:
-        """The complete snapshot with the highest offset."""
+    async def load(self, unit: str, wanted: Callable[[str], bool] | None = None) -> Snapshot | None:
+        """The complete snapshot with the highest offset; only the blocks whose names are `wanted`."""
+        ...
+
+    async def read(self, unit: str, names: Collection[str], *, base: int | None = None) -> Mapping[str, bytes]:
+        """Blocks of the snapshot at offset `base`, which this process loaded or wrote (the newest such when no base is given).
+
+        Raises `FatalError` when that snapshot has no such block, or another process has gone on so far that it was removed.
+        """
         ...
 
     async def forget(self, unit: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import socket
@@ -12,7 +13,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bus.errors import BusError, TransientError
+from bus.errors import BusError, ConfigurationError, Problem, TransientError
 
 LOCALHOST = "127.0.0.1"
 #: ApiVersions (key 18), version 0, correlation id 1, no client id: any broker answers it, and only when it serves requests.
@@ -34,6 +35,17 @@ def answers(port: int, timeout_seconds: float = 1.0) -> bool:
             connection.sendall(_PROBE)
             return len(connection.recv(4)) > 0
     except OSError:
+        return False
+
+
+def taken(port: int) -> bool:
+    """Whether something listens on that local port."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of before that linger are nobody's
+        try:
+            listener.bind((LOCALHOST, port))
+        except OSError as error:
+            return error.errno == errno.EADDRINUSE
         return False
 
 
@@ -76,9 +88,13 @@ class BrokerProcess:
         return {}
 
     def start(self, timeout_seconds: float = 120.0) -> None:
-        """Start and wait until it serves requests. Raises `TransientError` with the end of its log when it ends or is not ready in time."""
+        """Start and wait until it serves requests. Raises `TransientError` with the end of its log when it ends or is not ready in time, and
+        `ConfigurationError` when its port is taken."""
         if self.running:
             return
+        if taken(self.port):
+            what = f"is taken: another program listens on {self.bootstrap_servers}, perhaps a broker that runs already; choose another port"
+            raise ConfigurationError([Problem(f"port {self.port}", what)])
         self.directory.mkdir(parents=True, exist_ok=True)
         command = self._command()
         with self.log_path.open("ab") as log:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import Self, TypeVar
@@ -14,11 +15,14 @@ from aiokafka.client import AIOKafkaClient
 from bus.errors import FatalError, OffsetGap, TransientError
 from bus.kafka.failures import persist, translated
 from bus.kafka.fetch import fetch
-from bus.kafka.offsets import log_beginning, log_end
+from bus.kafka.offsets import find, log_beginning, log_end, log_ends
 from bus.kafka.ports import Record, TopicPartition
 from bus.settings import KafkaSettings
 
 T = TypeVar("T")
+
+#: How long a topic that was there is taken to be there still; one that was not is asked for at once.
+_FRESH_SECONDS = 1.0
 
 
 class KafkaLogReader:
@@ -31,6 +35,9 @@ class KafkaLogReader:
         self._settings = settings
         self._client: AIOKafkaClient | None = None
         self._lock = asyncio.Lock()
+        #: Topics as they were a moment ago, so that asking for hundreds, one after another, does not ask for all of them each time.
+        self._topics: dict[str, int] = {}
+        self._asked = float("-inf")
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -55,9 +62,13 @@ class KafkaLogReader:
             cluster = await (await self._connected()).fetch_all_metadata()
             return {topic: len(cluster.partitions_for_topic(topic) or ()) for topic in cluster.topics()}
 
-        return await self._patiently("asking for the topics", ask)
+        self._topics = await self._patiently("asking for the topics", ask)
+        self._asked = time.monotonic()
+        return dict(self._topics)
 
     async def partitions(self, topic: str) -> int:
+        if topic in self._topics and time.monotonic() - self._asked < _FRESH_SECONDS:
+            return self._topics[topic]
         return (await self.topics()).get(topic, 0)
 
     async def beginning(self, partition: TopicPartition) -> int:
@@ -65,6 +76,18 @@ class KafkaLogReader:
 
     async def end(self, partition: TopicPartition) -> int:
         return await self._bound(partition, log_end)
+
+    async def ends(self, partitions: Sequence[TopicPartition]) -> list[int]:
+        """As the port says: in two requests to each broker."""
+
+        async def attempt() -> list[int]:
+            client = await self._connected()
+            for partition in partitions:
+                if client.cluster.leader_for_partition(partition) in (None, -1):
+                    await self.end(partition)
+            return await log_ends(client, partitions)
+
+        return await self._patiently(f"ends of {len(partitions)} partitions", attempt) if partitions else []
 
     async def read(self, partition: TopicPartition, start: int, stop: int) -> AsyncIterator[Sequence[Record]]:
         """As the port says. Raises `TransientError` when the log ends before `stop`."""
@@ -111,13 +134,12 @@ class KafkaLogReader:
         async def attempt() -> int:
             client = await self._connected()
             if client.cluster.leader_for_partition(partition) is None:
-                # Only now, for the embedded broker makes a topic of every name that it is asked for.
                 if not 0 <= partition.partition < await self.partitions(partition.topic):
                     raise FatalError(
                         f"topic {partition.topic} has no partition {partition.partition}, or does not exist: run `bus topics apply`"
                     )
                 with translated(f"finding {partition.topic}"):
-                    await client.add_topic(partition.topic)
+                    await find(client, partition)
             return await ask(client, partition)
 
         return await self._patiently(f"bounds of {partition.topic}/{partition.partition}", attempt)

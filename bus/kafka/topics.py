@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from bus.errors import ConfigurationError, Problem
@@ -14,13 +14,17 @@ SNAPSHOTS = "bus.snapshots"
 CLAIMS = "bus.claims"
 CHECKPOINTS = "bus.checkpoints"
 CONTROL = "bus.control"
+AUDIT = "bus.audit"
 EVENTS_PREFIX = "events."
 INDICATORS_PREFIX = "indicators."
+#: Every record that `indicators.<id>` ever got, kept for good.
+HISTORY_PREFIX = "history."
+LISTS_PREFIX = "lists."
 QUARANTINE_PREFIX = "quarantine."
 
 #: Partitions of the snapshot topic; fixed for life.
 SNAPSHOT_PARTITIONS = 4
-#: The largest record that may be written, in bytes: a snapshot chunk (512 KiB) or a part of a partial, with room to spare.
+#: The largest record that may be written, in bytes: a piece of a snapshot (900 KiB) or a part of a partial, with room to spare.
 MAX_RECORD_BYTES = 4 * 1024 * 1024
 _DAY_MS = 86_400_000
 
@@ -50,19 +54,22 @@ class Topic:
 
 
 def declared_topics(
-    settings: Settings, event_types: Iterable[str], indicator_ids: Iterable[str], agencies: Iterable[str]
+    settings: Settings, event_types: Iterable[str], indicator_ids: Collection[str], agencies: Iterable[str], lists: Iterable[str] = ()
 ) -> tuple[Topic, ...]:
-    """Every topic of this installation, sorted by name."""
+    """Every topic of this installation, sorted by name. `lists`: the indicators that compare registers, whose lists are restricted."""
     kafka = settings.kafka
     topics = [
         *(_topic(kafka, EVENTS_PREFIX + name, kafka.event_partitions, retention_ms=-1) for name in event_types),
         *(_topic(kafka, INDICATORS_PREFIX + name, 1, compact=True) for name in indicator_ids),
+        *(_topic(kafka, HISTORY_PREFIX + name, 1, retention_ms=-1) for name in indicator_ids),
+        *(_topic(kafka, LISTS_PREFIX + name, 1, compact=True) for name in lists),
         *(_topic(kafka, QUARANTINE_PREFIX + name, 1, compact=True) for name in agencies),
         _topic(kafka, PARTIALS, kafka.partials_partitions, retention_ms=7 * _DAY_MS),
         _topic(kafka, SNAPSHOTS, SNAPSHOT_PARTITIONS, compact=True),
         _topic(kafka, CLAIMS, 1, retention_ms=-1),
         _topic(kafka, CHECKPOINTS, 1, compact=True),
         _topic(kafka, CONTROL, 1, retention_ms=_DAY_MS),
+        _topic(kafka, AUDIT, 1, retention_ms=-1),
         _topic(kafka, live_changelog(settings), kafka.partials_partitions, compact=True),
     ]
     check_declared(topics)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bus.errors import ConfigurationError, Problem, TransientError
-from bus.ingest.quarantine import Entry, Quarantine
+from bus.ingest.quarantine import OPEN, Entry, Quarantine
 from bus.kafka.ports import LogReader, TopicPartition
 from bus.kafka.topics import QUARANTINE_PREFIX
 from bus.ops.idle import IdleWatch, Progress, merge_duties, until_idle
@@ -94,29 +94,36 @@ async def _connectors_end(tree: Supervisor, watch: IdleWatch, check: Callable[[]
 async def export_values(installation: Installation, reader: LogReader, folder: Path) -> Mapping[str, int]:
     """Write `<folder>/<indicator>.csv` for every indicator; the rows in each."""
     rows: dict[str, int] = {}
-    for name, indicator in installation.indicators.items():
+    for name, indicator in installation.published.items():
         values = await read_values(reader, installation.codec, name, version=indicator.version)
-        rows[name] = write_csv(folder / f"{name}.csv", list(indicator.spec.dimensions), values)
+        rows[name] = write_csv(folder / f"{name}.csv", list(indicator.definition["dims"]), values)
     return rows
 
 
 async def count_events(installation: Installation, reader: LogReader, agencies: Collection[str]) -> int:
-    """How many records the event topics of these agencies hold."""
+    """How many events the topics of these agencies hold; heartbeats are none."""
     total = 0
     for schema in installation.catalogue.types.values():
         if schema.type.agency in agencies:
             for number in range(await reader.partitions(schema.type.topic)):
-                total += await reader.end(TopicPartition(schema.type.topic, number))
+                partition = TopicPartition(schema.type.topic, number)
+                async for records in reader.read(partition, await reader.beginning(partition), await reader.end(partition)):
+                    total += sum(record.value is not None for record in records)
     return total
 
 
 async def open_quarantine(reader: LogReader, agency: str) -> Sequence[Entry]:
     """What of the agency is in quarantine now."""
+    return [entry for entry in await all_refused(reader, agency) if entry.state == OPEN]
+
+
+async def all_refused(reader: LogReader, agency: str) -> Sequence[Entry]:
+    """What of the agency ever was in quarantine."""
     if not await reader.partitions(QUARANTINE_PREFIX + agency):
         return ()
     quarantine = Quarantine(reader, agency)
     await quarantine.refresh()
-    return quarantine.entries()
+    return quarantine.entries(state=None)
 
 
 def with_broker(settings: Settings, access: Mapping[str, str]) -> Settings:

@@ -1,129 +1,168 @@
-"""`bus demo`: the whole bus on this machine with exports that are made up (or given), shown at a pace that can be watched."""
+"""What `bus demo` shows: a made-up regency, told into the agencies' own systems; or one agency's real exports."""
 
 from __future__ import annotations
 
 import asyncio
-import socket
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
+from typing import Protocol
 
 from bus.errors import ConfigurationError, Problem
-from bus.kafka.process import LOCALHOST, free_port
-from bus.ops.backfill import count_events, open_quarantine, with_broker
-from bus.ops.demo_generator import Export, exports, place
-from bus.ops.idle import IdleWatch, Progress, merge_duties
+from bus.indicators.compose import AnyIndicator
+from bus.ops.backfill import all_refused
 from bus.ops.inputs import Input
 from bus.ops.installation import Installation
-from bus.ops.processes import GIVE_UP_AFTER, connectors_role, consumer_role, embedded_broker, streams_role
-from bus.ops.supervisor import Supervisor, child_environ
-from bus.ops.tree import first_end
 from bus.ops.values import read_values
-from bus.ops.wiring import Log, apply_topics, connect
+from bus.ops.wiring import Log
+from bus.settings import ROOT
+from bus.simulation.play import Servers, Systems, opened
+from bus.simulation.world import Plan, World, made, simulated
 
-#: The agency and source that the demo feeds.
-AGENCY, SOURCE = "dlh", "ispu"
-#: A watched folder shows its files, and states are written, sooner than in production.
-QUICK = {
-    "BUS_INGEST__SETTLE_SECONDS": "0.2",
-    "BUS_INGEST__POLL_SECONDS": "0.2",
-    "BUS_STREAMS__SNAPSHOT_SECONDS": "1",
-    "BUS_STREAMS__RELOAD_SECONDS": "1",
-}
+#: The agency and source of real exports, and what their records become.
+AGENCY, SOURCE, EVENT = "dlh", "ispu", "dlh.air_quality.recorded.v1"
+#: How much of the regency is shown, and for how many days until today; a check is about each number, not about many.
+SCALE, DAYS, CHECK_DAYS = 0.002, 40, 10
 
-
-@dataclass(frozen=True, slots=True)
-class Demo:
-    """A demo that runs: where its page is, where its files are put, and its log."""
-
-    installation: Installation
-    url: str
-    folder: Path
-    log: Log
-    watch: IdleWatch
-    trees: tuple[Supervisor, ...] = field(repr=False)
-
-    async def wait(self) -> None:
-        """Until a role cannot go on, which raises; otherwise for ever."""
-        await first_end(*self.trees)
-
-    async def state(self) -> State:
-        """What can be told of it now."""
-        return await state_of(self.installation, self.log, await self.watch.look())
+#: Told what has been reached, for a person.
+Say = Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True)
-class State:
-    """How far a demo is: events published, records in quarantine, the stages, and cells with a value per indicator."""
-
-    events: int
-    quarantined: int
-    progress: Progress
-    values: Mapping[str, int]
+class Feed(Protocol):
+    """What a demo is fed with."""
 
     @property
-    def without_values(self) -> tuple[str, ...]:
-        return tuple(name for name, count in self.values.items() if not count)
+    def agencies(self) -> Collection[str]:
+        """Whose records come."""
+        ...
+
+    @property
+    def types(self) -> Collection[str]:
+        """The event types that come."""
+        ...
+
+    @property
+    def refused(self) -> int:
+        """How many records are to be refused, at least."""
+        ...
+
+    @property
+    def inputs(self) -> Sequence[Input]:
+        """Folders that are read beside what `environ` names."""
+        ...
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        """What the bus is told of the systems."""
+        ...
+
+    async def play(self, say: Say, *, speed: float) -> None:
+        """Feed everything; `speed` 0 is as fast as possible."""
+        ...
 
 
-async def state_of(installation: Installation, log: Log, progress: Progress) -> State:
-    """What the log tells of a demo."""
-    values = {}
-    for name, indicator in installation.indicators.items():
-        found = await read_values(log.reader, installation.codec, name, version=indicator.version)
-        values[name] = sum(value.n > 0 for value in found)
-    events = await count_events(installation, log.reader, [AGENCY])
-    return State(events, len(await open_quarantine(log.reader, AGENCY)), progress, values)
+@dataclass(frozen=True)
+class RegencyFeed:
+    """A made-up world and the systems that it is told into. `speed` is seconds of the world in one."""
+
+    world: World
+    systems: Systems
+    inputs: Sequence[Input] = ()
+
+    @cached_property
+    def agencies(self) -> Collection[str]:
+        return {told.agency for told in self.world.told}
+
+    @cached_property
+    def types(self) -> Collection[str]:
+        heard = (told.telling for told in self.world.told if (told.agency, told.telling.source) not in self.systems.silent)
+        return {fact.event.type for telling in heard for fact in telling.facts}
+
+    @property
+    def refused(self) -> int:
+        return self.systems.surely_refused(self.world)
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        return self.systems.environ
+
+    async def play(self, say: Say, *, speed: float) -> None:
+        total = len(self.world.told)
+
+        def report(moment: datetime, done: int) -> None:
+            say(f"{moment:%Y-%m-%d} · {done:,}/{total:,} records told")
+
+        await self.systems.play(self.world, speed=speed, report=report)
+
+
+@dataclass(frozen=True)
+class FilesFeed:
+    """Real exports, put into a watched folder one after another; `speed` is records a second."""
+
+    files: Sequence[Path]
+    folder: Path
+    agencies: Collection[str] = (AGENCY,)
+    types: Collection[str] = (EVENT,)
+    refused: int = 0
+    environ: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def inputs(self) -> Sequence[Input]:
+        return [Input(AGENCY, SOURCE, self.folder)]
+
+    async def play(self, say: Say, *, speed: float) -> None:
+        for number, path in enumerate(self.files, 1):
+            content = path.read_bytes()
+            half = self.folder / f".{path.name}.part"
+            await asyncio.to_thread(half.write_bytes, content)
+            half.replace(self.folder / path.name)
+            say(f"{number}/{len(self.files)} files")
+            await asyncio.sleep(content.count(b"\n") / speed if speed else 0)
 
 
 @asynccontextmanager
-async def started(installation: Installation, environ: Mapping[str, str], folder: Path, *, port: int, pace: float) -> AsyncIterator[Demo]:
-    """Broker, connectors, streams and gateway, watching `folder`, while the context is open."""
-    async with AsyncExitStack() as stack:
-        logs = installation.settings.data_dir / "logs"
-        broker, access = await stack.enter_async_context(embedded_broker(environ, logs))
-        settings = with_broker(installation.settings, access)
-        await apply_topics(settings, installation.topics())
-        quick = {name: value for name, value in QUICK.items() if name not in environ}
-        extra = {**quick, **access, "BUS_GATEWAY__PORT": str(port), "BUS_GATEWAY__HOST": LOCALHOST}
-        folder.mkdir(parents=True, exist_ok=True)
-        source = str(Input(AGENCY, SOURCE, folder))
-        roles = [connectors_role([source], pace=pace), streams_role(), consumer_role("gateway")]
-        tree = Supervisor(roles, child_environ(environ, **extra), log_dir=logs, give_up_after=GIVE_UP_AFTER)
-        await stack.enter_async_context(tree)
-        log = await stack.enter_async_context(connect(settings))
-        watch = IdleWatch(log.reader, log.snapshots, installation.fold_duties(), merge_duties(settings.kafka.partials_partitions))
-        yield Demo(installation, f"http://{LOCALHOST}:{port}/", folder, log, watch, (broker, tree))
+async def regency(
+    installation: Installation, folder: Path, today: date, *, seed: int, scale: float, days: int, servers: Servers
+) -> AsyncIterator[RegencyFeed]:
+    """The made-up regency of the days before today, with its systems in `folder` and on `servers`."""
+    plan = Plan(today - timedelta(days=days), days=days, seed=seed, scale=scale)
+    agencies = simulated(installation.agencies)
+    world = made(agencies, ROOT / "schemas" / "reference", plan)
+    async with opened(agencies, world, folder, servers) as systems:
+        yield RegencyFeed(world, systems)
 
 
-def demo_port(wanted: int) -> int:
-    """The wanted port when it is free, otherwise (and for 0) any free one."""
-    if not wanted:
-        return free_port()
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((LOCALHOST, wanted))
-        except OSError:
-            return free_port()
-    return wanted
-
-
-def files_to_feed(data: Path | None) -> Iterator[Export]:
-    """The made-up exports, or the files of `data` in the order of their names. Raises `ConfigurationError` when there are none."""
-    if data is None:
-        yield from exports()
-        return
-    paths = sorted(path for path in data.expanduser().iterdir() if path.suffix.lower() == ".csv") if data.expanduser().is_dir() else []
+def exports_in(data: Path, folder: Path) -> FilesFeed:
+    """The files of `data` in the order of their names. Raises `ConfigurationError` when there are none."""
+    given = data.expanduser()
+    paths = sorted(path for path in given.iterdir() if path.suffix.lower() == ".csv") if given.is_dir() else []
     if not paths:
         raise ConfigurationError([Problem(f"--data {data}", "no folder with .csv files of the air-quality exports")])
-    for path in paths:
-        yield Export(path.name, path.read_bytes(), 0)
+    folder.mkdir(parents=True, exist_ok=True)
+    return FilesFeed(paths, folder)
 
 
-async def feed(demo: Demo, files: list[Export], *, pace: float) -> None:
-    """Put the files into the watched folder one after another, each when the one before it has had the time that `pace` asks for."""
-    for export in files:
-        await asyncio.to_thread(place, demo.folder, export)
-        await asyncio.sleep(export.content.count(b"\n") / pace if pace else 0)
+def covered(installation: Installation, feed: Feed) -> dict[str, AnyIndicator]:
+    """The published indicators all of whose events come."""
+    return {
+        name: indicator
+        for name, indicator in installation.published.items()
+        if all(leaf.event_type in feed.types for leaf in installation.leaves_of(indicator))
+    }
+
+
+async def values_of(installation: Installation, log: Log, feed: Feed) -> dict[str, int]:
+    """How many rows each indicator has that ought to have some."""
+    found = {}
+    for name, indicator in covered(installation, feed).items():
+        values = await read_values(log.reader, installation.codec, name, version=indicator.version)
+        found[name] = sum(value.is_row for value in values)
+    return found
+
+
+async def refused(log: Log, agencies: Collection[str]) -> int:
+    """How many records of these agencies were ever refused; a quarantine entry closes when the record comes again in good form."""
+    return sum([len(await all_refused(log.reader, agency)) for agency in sorted(agencies)])

@@ -88,9 +88,8 @@ class IdleWatch:
         return Progress(fold, merge)
 
     async def _stage(self, name: str, duties: Sequence[Duty]) -> StageProgress:
-        ends: dict[TopicPartition, int] = {}
-        for partition in {duty.partition for duty in duties}:
-            ends[partition] = await self._reader.end(partition)
+        partitions = list({duty.partition for duty in duties})
+        ends = dict(zip(partitions, await self._reader.ends(partitions), strict=True))
         newest: Mapping[str, int] = await self._snapshots.newest(f"{name}/")
         behind = tuple(duty for duty in duties if newest.get(duty.unit, -1) + 1 < ends[duty.partition])
         silent = [duty for duty in duties if name == "fold" and ends[duty.partition] == 0 and duty.unit not in newest]

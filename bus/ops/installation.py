@@ -9,9 +9,11 @@ from typing import TypeVar
 from bus.errors import ConfigurationError, Problem
 from bus.events.catalogue import Catalogue
 from bus.events.codec import Codec
+from bus.indicators.compose import AnyIndicator
 from bus.indicators.fold import FoldUnit
 from bus.indicators.indicator import Indicator
 from bus.indicators.loader import load_indicators
+from bus.indicators.reporters import declared_reporters
 from bus.ingest.manifest import Agency, discover
 from bus.kafka.ports import TopicPartition
 from bus.kafka.topics import Topic, declared_topics
@@ -29,7 +31,7 @@ class Installation:
     settings: Settings
     catalogue: Catalogue
     codec: Codec
-    indicators: Mapping[str, Indicator]
+    indicators: Mapping[str, AnyIndicator]
     agencies: Mapping[str, Agency]
     consumers: Mapping[str, ConsumerManifest]
 
@@ -46,9 +48,10 @@ class Installation:
                 return None
 
         roots = settings.schemas_roots()
-        catalogue = attempt(lambda: Catalogue.load(roots))
-        indicators = attempt(lambda: load_indicators(roots, catalogue)) if catalogue is not None else None
-        agencies = attempt(lambda: discover(settings.connector_roots()))
+        catalogue = attempt(lambda: Catalogue.load(roots, settings.only_agencies))
+        agencies = attempt(lambda: discover(settings.connector_roots(), settings.only_agencies))
+        reporters = declared_reporters(settings.connector_roots())
+        indicators = attempt(lambda: load_indicators(roots, catalogue, reporters=reporters)) if catalogue is not None else None
         consumers = attempt(lambda: load_consumers(settings.consumer_roots()))
         if catalogue is None or indicators is None or agencies is None or consumers is None:
             raise ConfigurationError(problems)
@@ -56,20 +59,38 @@ class Installation:
 
     def topics(self) -> tuple[Topic, ...]:
         """Every topic that has to be there."""
-        return declared_topics(self.settings, self.catalogue.types, self.indicators, self.agencies)
+        lists = [each.id for each in self.indicators.values() if each.kind == "reconcile"]
+        return declared_topics(self.settings, self.catalogue.types, self.published, self.agencies, lists)
+
+    @property
+    def published(self) -> Mapping[str, AnyIndicator]:
+        """The indicators whose rows readers get: all but registers, which are about single subjects."""
+        return {name: each for name, each in self.indicators.items() if each.kind != "register"}
+
+    @property
+    def leaves(self) -> Mapping[str, Indicator]:
+        """The indicators that are made of events, not of other indicators."""
+        return {name: each for name, each in self.indicators.items() if isinstance(each, Indicator)}
+
+    def leaves_of(self, indicator: AnyIndicator) -> list[Indicator]:
+        """The leaf indicators that one is made of; a leaf is made of itself."""
+        return [indicator] if isinstance(indicator, Indicator) else [self.leaves[name] for name in indicator.leaves]
 
     def fold_duties(self) -> tuple[Duty, ...]:
         """The fold units that the indicators ask for, with the partitions they read."""
         count = self.settings.kafka.event_partitions
         return tuple(
             Duty(FoldUnit.new(indicator, indicator.topic, number, count).unit_id, TopicPartition(indicator.topic, number))
-            for indicator in self.indicators.values()
+            for indicator in self.leaves.values()
             for number in range(count)
         )
 
-    def indicator(self, name: str) -> Indicator:
-        """The indicator of that id. Raises `ConfigurationError` with the ids there are."""
-        if name not in self.indicators:
-            known = ", ".join(self.indicators) or "none"
-            raise ConfigurationError([Problem(name, f"there is no such indicator; known are: {known}")])
-        return self.indicators[name]
+    def indicator(self, name: str) -> AnyIndicator:
+        """The published indicator of that id. Raises `ConfigurationError` with the ids there are."""
+        if name in self.published:
+            return self.indicators[name]
+        if name in self.indicators:
+            users = ", ".join(each.id for each in self.published.values() if name in each.parts) or "no indicator"
+            raise ConfigurationError([Problem(name, f"is a register: of single subjects nothing is published; it is compared by {users}")])
+        known = ", ".join(self.published) or "none"
+        raise ConfigurationError([Problem(name, f"there is no such indicator; known are: {known}")])

@@ -6,6 +6,7 @@ before it was marked, two operators at once) changes nothing, and it never cover
 
 from __future__ import annotations
 
+import contextlib
 import io
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,20 +16,26 @@ from bus.clock import Clock
 from bus.errors import ConfigurationError, Problem, RecordError
 from bus.events.codec import Codec
 from bus.indicators.indicator import Indicator
-from bus.ingest.csvfile import CsvFile, parse_record
-from bus.ingest.deliver import SourceContext
-from bus.ingest.delivery import Derived, Encoded, Stamp
+from bus.ingest.context import SourceContext
+from bus.ingest.delivery import Encoded
 from bus.ingest.files import encoding_of
+from bus.ingest.formats.archive import is_archive
+from bus.ingest.formats.opening import file_of, open_records, read_sealed
+from bus.ingest.formats.records import RecordFile
+from bus.ingest.intake import read_again
+from bus.ingest.kinds import FilesSpec
 from bus.ingest.manifest import Agency
 from bus.ingest.messages import describe
+from bus.ingest.privacy.door import Door, NoKeys
 from bus.ingest.publisher import EventPublisher
 from bus.ingest.quarantine import OPEN, Entry, Place, Quarantine, RawText
 from bus.ingest.rows import Rows
 from bus.ingest.seal import Opener, opener_for, sealer_for
 from bus.ingest.source import FileRefused, Reason
+from bus.ingest.stamp import Stamp
 from bus.kafka.places import LogPlace
-from bus.kafka.ports import LogReader, Publisher, SnapshotStore
-from bus.ops.left_out import original, why_left_out
+from bus.kafka.ports import LogReader, Message, Publisher, SnapshotStore
+from bus.ops.left_out import NewestWord, original, why_left_out
 
 _BATCH = 500
 
@@ -99,49 +106,55 @@ async def replay(
     private_key: Path,
     indicators: Mapping[str, Indicator],
     places: Collection[Place | LogPlace] | None = None,
+    door: Door | None = None,
 ) -> Sequence[Replayed]:
     """Try the open entries (all, or those at `places`) again with today's mapping: what is accepted is published, then marked resolved.
 
-    Records that lie in the log are only looked at: see `bus.ops.left_out`. `keys` is the folder with the agency's public key; the private
-    one is needed only where something is sealed. Raises `ConfigurationError` for a wrong key or place, `TransientError` when the log
-    does not answer; what was done until then stays done.
+    Records that lie in the log are only looked at, and closed once they are counted or their data were mended: see `bus.ops.left_out`.
+    `keys` is the folder with the agency's public key; the private one is needed only where something is sealed. Raises
+    `ConfigurationError` for a wrong key or place, `TransientError` when the log does not answer; what was done until then stays done.
     """
     quarantine = Quarantine(reader, agency.id)
     await quarantine.refresh()
     entries = quarantine.entries() if places is None else [entry for entry in _wanted(quarantine, places) if entry.state == OPEN]
     sealed = [(entry, entry.place) for entry in entries if isinstance(entry.place, Place)]
     opener = opener_for(private_key) if sealed else None
+    newest = NewestWord(reader, codec, (entry.place for entry in entries if isinstance(entry.place, LogPlace)))
     results = [
-        await _look_again(entry, entry.place, agency.id, publisher, reader, codec, indicators, clock)
+        await _look_again(entry, entry.place, agency.id, publisher, reader, codec, indicators, clock, newest)
         for entry in entries
         if isinstance(entry.place, LogPlace)
     ]
     for entry, place in sealed:
         assert opener is not None
-        _, _, source_id = place.source.partition("/")
+        source_id = place.source.partition("/")[2].partition("~")[0]
         if source_id not in agency.manifest.sources:
             results.append(
                 Replayed(place, problem=f"sumber {source_id} tidak ada lagi", problem_en=f"there is no source {source_id} any more")
             )
             continue
         sealer = sealer_for(keys, agency.id)
-        context = SourceContext(agency, source_id, agency.meaning(source_id), codec, publisher, snapshots, sealer, clock)
+        context = SourceContext(
+            agency, source_id, agency.meaning(source_id), codec, publisher, snapshots, sealer, clock, door=door or Door(NoKeys())
+        )
         results.append(await _Replay(context, EventPublisher(agency.id, publisher, reader), quarantine, opener).run(entry, place))
     return results
 
 
 async def _look_again(
     entry: Entry, place: LogPlace, agency: str, publisher: Publisher, reader: LogReader, codec: Codec,
-    indicators: Mapping[str, Indicator], clock: Clock,
+    indicators: Mapping[str, Indicator], clock: Clock, newest: NewestWord,
 ) -> Replayed:  # fmt: skip
+    mended = reason = ""
     try:
-        reason = await why_left_out(reader, codec, indicators, entry, place)
+        mended = await newest.mended(indicators, entry, place)
+        reason = "" if mended else await why_left_out(reader, codec, indicators, entry, place)
     except RecordError as error:
         reason = str(error)
     if reason:
         return Replayed(place, problem=f"{place.where} belum dapat dihitung: {reason}", problem_en=reason)
     higher = ", ".join(f"{name} version {indicators[name].version}" for name in sorted(entry.definitions) if name in indicators)
-    outcome = f"computed by {higher}" if higher else "no indicator asks for it any more"
+    outcome = mended or (f"computed by {higher}" if higher else "no indicator asks for it any more")
     await publisher.send(entry.resolved(agency, at=clock.now().isoformat(), outcome=outcome))
     return Replayed(place, outcome=outcome)
 
@@ -172,7 +185,8 @@ class _Replay:
 
     async def _record(self, entry: Entry, place: Place, content: bytes) -> Replayed:
         sealed = RawText.decode(content)
-        record = parse_record(sealed.raw, sealed.header, sealed.delimiter, self._context.spec, line=place.line)
+        spec = self._context.spec
+        record = read_sealed(sealed, spec, line=place.line) if isinstance(spec, FilesSpec) else read_again(sealed.raw, place.line)
         derived = self._context.derivation(self._stamp(place), Rows()).record(record)
         if derived.reason is not None:
             return _still_refused(entry, place, derived.reason)
@@ -180,28 +194,31 @@ class _Replay:
         return Replayed(place, events=len(derived.events))
 
     async def _file(self, entry: Entry, place: Place, content: bytes) -> Replayed:
-        if not content.strip() or b"\0" in content:
+        if not content.strip() or (b"\0" in content and not is_archive(content)):
             return _still_refused(entry, place, Reason(entry.reason.get("rule", ""), allowed=entry.reason.get("allowed", "")))
-        file = CsvFile(io.BytesIO(content), self._context.spec, self._context.spec.encoding or encoding_of(content))
+        name, encoding = file_of(entry.file), self._context.files.encoding or encoding_of(content)
+        with contextlib.closing(open_records(io.BytesIO(content), self._context.files, name=name, encoding=encoding)) as file:
+            return await self._records(place, name, file)
+
+    async def _records(self, place: Place, name: str, file: RecordFile) -> Replayed:
         derivation = self._context.derivation(self._stamp(place), Rows())
         events: list[Encoded] = []
-        refused: list[Derived] = []
-        published = 0
+        refused: list[Message] = []
+        published = refusals = 0
         for record in file:
             derived = derivation.record(record)
             events += derived.events
             if derived.reason is not None:
-                refused.append(derived)
+                refusals += 1
+                refused += self._context.refusal(place.delivery, derived, file=name, read=file)
             if len(events) >= _BATCH:
                 await self._events.publish(events)
                 published += len(events)
                 events = []
         await self._events.publish(events)
-        for derived in refused:
-            await self._context.publisher.send(
-                self._context.refusal(place.delivery, derived, file=entry.file, header=tuple(file.header), delimiter=file.delimiter)
-            )
-        return Replayed(place, events=published + len(events), refused=len(refused))
+        if refused:
+            await self._context.publisher.send(refused)
+        return Replayed(place, events=published + len(events), refused=refusals)
 
     def _stamp(self, place: Place) -> Stamp:
         return Stamp(place.source, place.delivery, self._context.clock.now(), replayed_line=place.line)

@@ -59,8 +59,8 @@ async def look(installation: Installation, log: Log) -> Status:
             behind += max((end - newest.get(duty.unit, -1) - 1 for duty in duties if duty.partition == partition), default=0)
         topics.append(TopicStatus(schema.type.name, records, behind))
     indicators = []
-    for name, indicator in installation.indicators.items():
-        values = [each for each in await read_values(log.reader, installation.codec, name, version=indicator.version) if each.n > 0]
+    for name, indicator in installation.published.items():
+        values = [each for each in await read_values(log.reader, installation.codec, name, version=indicator.version) if each.is_row]
         final = sum(each.status == "final" for each in values)
         indicators.append(IndicatorStatus(name, len(values), final, sum(each.revision for each in values)))
     quarantine = {agency: len(await open_quarantine(log.reader, agency)) for agency in installation.agencies}

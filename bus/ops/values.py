@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, cast
 
-from bus.errors import FatalError
 from bus.events.codec import Codec
 from bus.indicators.outputs import Output, export_rows
 from bus.indicators.partial import sort_key
-from bus.indicators.windows import to_datetime
-from bus.kafka.ports import LogReader, Record, TopicPartition
+from bus.indicators.windows import NOW, NOW_START, to_datetime
+from bus.kafka.ports import LogReader, TopicPartition
 from bus.kafka.topics import INDICATORS_PREFIX
+from bus.streams.outputs import decode_output
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NULL = "(null)"
+
+#: How cells are named, for --help.
+CELL_NAMES = (
+    "DATE/DIMENSION/…, or now/DIMENSION/…; (null) is a missing value. "
+    r"Within a value write \/ for /, \\ for \, and \(null) for the text (null)."
+)
 
 
 async def read_values(reader: LogReader, codec: Codec, indicator: str, *, version: int | None = None) -> list[Output]:
@@ -39,41 +43,34 @@ async def read_values(reader: LogReader, codec: Codec, indicator: str, *, versio
     return sorted(newest.values(), key=lambda value: sort_key((value.window_start_us, tuple(value.dimensions.values()))))
 
 
-def read_value(codec: Codec, record: Record) -> Output | None:
-    """The value in a record of an indicator's topic; None for a tombstone. Raises `FatalError` for what this version cannot have written."""
-    if record.value is None:
-        return None
-    found = cast("Mapping[str, Any]", codec.decode(record.value, record.headers))
-    try:
-        return Output(
-            indicator=found["indicator"],
-            version=found["version"],
-            fingerprint=found["fingerprint"],
-            window_start_us=_micros(found["window_start"]),
-            window_end_us=_micros(found["window_end"]),
-            dimensions={each["name"]: each["value"] for each in found["dimensions"]},
-            value=found["value"],
-            numerator=found["numerator"],
-            denominator=found["denominator"],
-            n=found["n"],
-            revision=found["revision"],
-            status=str(found["status"]),
-            evidence=tuple((each["topic"], each["partition"], each["offset"]) for each in found["evidence"]),
-            watermarks={each["source"]: _micros(each["at"]) for each in found["watermarks"]},
-        )
-    except (KeyError, TypeError) as error:
-        raise FatalError(f"{record.topic} offset {record.offset} is not an indicator value: {error!r}") from error
-
-
-def _micros(moment: datetime) -> int:
-    return (moment - _EPOCH) // timedelta(microseconds=1)
+#: One record as a value: see `bus.streams.outputs.decode_output`.
+read_value = decode_output
 
 
 def cell_name(value: Output) -> str:
-    """How people name the cell: the local date (and time) when its window begins, then the dimension values, between slashes."""
-    start = to_datetime(value.window_start_us)
+    """How people name the cell: the local date (and time) when its window begins, then the dimension values, between slashes.
+
+    A missing value is `(null)`. Within values a slash is written `\\/` and a backslash `\\\\`; a text that is `(null)`, `\\(null)`. So no two
+    cells of an indicator have one name.
+    """
+    return name_of_cell(value.window_start_us, value.dimensions.values())
+
+
+def name_of_cell(window_start_us: int, dimensions: Iterable[str | None]) -> str:
+    """`cell_name` of the cell with that key."""
+    values = map(_named, dimensions)
+    if window_start_us == NOW_START:
+        return "/".join([NOW, *values])
+    start = to_datetime(window_start_us)
     day = start.date().isoformat() if start.hour == start.minute == 0 else f"{start.date().isoformat()}T{start:%H:%M}"
-    return "/".join([day, *(each if each is not None else "(null)" for each in value.dimensions.values())])
+    return "/".join([day, *values])
+
+
+def _named(value: str | None) -> str:
+    if value is None:
+        return _NULL
+    text = value.replace("\\", "\\\\").replace("/", "\\/")
+    return f"\\{text}" if text == _NULL else text
 
 
 def write_csv(path: Path, dimensions: Sequence[str], values: Iterable[Output]) -> int:

@@ -1,7 +1,7 @@
 """`bus verify`: recompute published numbers from the log, from the very positions that each names as its evidence, and compare exactly.
 
 Nothing of what the workers keep is used: no snapshot, no partial. The events are read from their first one on and folded by the same pure
-functions (R1), each event decoded once for all indicators; wherever some number's evidence ends, its cell is compared there.
+functions (R1); wherever some number's evidence ends, its cell is compared there.
 """
 
 from __future__ import annotations
@@ -9,13 +9,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from bus.errors import BusError, ConfigurationError, Problem
-from bus.indicators.indicator import Indicator
+from bus.indicators.compose import AnyIndicator, CompositeIndicator
 from bus.indicators.outputs import Output
 from bus.indicators.partial import CellKey
-from bus.indicators.verify import Difference, Recomputation, differences
+from bus.indicators.verify import Difference, Recomputation, chains, difference
 from bus.kafka.ports import LogReader, TopicPartition
+from bus.ops.decoded import DecodedLog
 from bus.ops.installation import Installation
 from bus.ops.values import cell_name, read_values
 from bus.streams.folding import FoldWork
@@ -38,12 +40,16 @@ class Mismatch:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What became of one indicator."""
+    """What became of one indicator: cells compared, and records of the log that they were recomputed from.
+
+    `made_of`: of a composite the indicators that its rows are computed from, whose events were read; empty for others.
+    """
 
     indicator: str
     cells: int
     events: int
     mismatches: tuple[Mismatch, ...]
+    made_of: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -62,29 +68,101 @@ async def verify(
 
     Raises `ConfigurationError` for an indicator or cell that is not there, `OffsetGap` when the log no longer holds the evidence.
     """
-    chosen = [installation.indicator(name) for name in (installation.indicators if names is None else names)]
+    chosen = [installation.indicator(name) for name in (installation.published if names is None else names)]
+    tell = progress or _unseen
     proofs = []
     for each in chosen:
         published = await read_values(reader, installation.codec, each.id, version=each.version)
-        proofs.append(_Proof(each, _only(each.id, published, cells) if cells else published))
-    await _read(installation, reader, proofs, progress or _unseen)
+        proofs.append(_Proof(installation, each, _only(each.id, published, cells) if cells else published))
+    total, done = sum(proof.records for proof in proofs), 0
+    tell(done, total)
+    log = _decoded(installation, reader, proofs)
     reports = []
     for proof in proofs:
-        found = [mismatch for difference in differences(proof.published, proof.again.rows()) for mismatch in _mismatches(difference)]
-        if not cells:
-            found += await _missing(installation, reader, proof)
-        events = sum(last + 1 for last in proof.again.wanted().values())
-        reports.append(Report(proof.indicator.id, len(proof.published), events, tuple(found)))
+        found = await proof.run(log, partial(_further, tell, done, total), missing=None if cells else reader)
+        done += proof.records
+        tell(done, total)
+        reports.append(Report(proof.indicator.id, len(proof.published), proof.records, tuple(found), proof.made_of))
     return reports
 
 
-class _Proof:
-    """What is published of an indicator, and the recomputation of it."""
+def _decoded(installation: Installation, reader: LogReader, proofs: Sequence[_Proof]) -> DecodedLog:
+    """The log as all of these proofs read it."""
+    kafka = installation.settings.kafka
+    work = FoldWork(installation.catalogue, {}, event_partitions=kafka.event_partitions, partials_partitions=kafka.partials_partitions)
+    ends: dict[TopicPartition, int] = {}
+    for proof in proofs:
+        for place, offset in proof.ends:
+            ends[place] = max(offset, ends.get(place, offset))
+    return DecodedLog(reader, lambda partition, records: work.prepare(partition, records).batch, ends)
 
-    def __init__(self, indicator: Indicator, published: Sequence[Output]) -> None:
+
+class _Proof:
+    """What is published of an indicator, and the recomputation of it: one pass over the log for each chain of evidence."""
+
+    def __init__(self, installation: Installation, indicator: AnyIndicator, published: Sequence[Output]) -> None:
+        self._installation = installation
+        self._leaves = installation.leaves_of(indicator)
         self.indicator = indicator
+        self.made_of = tuple(indicator.parts) if isinstance(indicator, CompositeIndicator) else ()
         self.published = published
-        self.again = Recomputation(indicator, [(_key(value), value.evidence) for value in published])
+        self._chains = chains(published)
+
+    @property
+    def ends(self) -> Iterator[tuple[TopicPartition, int]]:
+        """Partitions with the last offset that each chain needs of them."""
+        for chain in self._chains:
+            for (_, topic, partition), offset in chain[-1][0].items():
+                yield TopicPartition(topic, partition), offset
+
+    @property
+    def records(self) -> int:
+        """How many records are read."""
+        found = 0
+        for chain in self._chains:
+            last = {place[1:]: 0 for place in chain[-1][0]}
+            for (_, topic, partition), offset in chain[-1][0].items():
+                last[topic, partition] = max(last[topic, partition], offset + 1)
+            found += sum(last.values())
+        return found
+
+    async def run(self, log: DecodedLog, tell: Callable[[int], None], *, missing: LogReader | None) -> list[Mismatch]:
+        """What is published and differs from what the log says; given a reader, also what the log says and nobody published."""
+        found: list[Mismatch] = []
+        read = 0
+        for chain in self._chains:
+            again = Recomputation(self._leaves)
+            for vector, outputs in chain:
+                again.advance(vector)
+                read += await self._feed(log, again)
+                tell(read)
+                for output in outputs:
+                    wrong = difference(output, again.output(self.indicator.id, _key(output)))
+                    found += [] if wrong is None else _mismatches(wrong)
+                await asyncio.sleep(0)
+            if missing is not None and chain is self._chains[-1]:
+                found += await self._missing(missing, again.outputs(self.indicator.id))
+        return found
+
+    async def _feed(self, log: DecodedLog, again: Recomputation) -> int:
+        read = 0
+        for topic, partition, first, last in list(again.wanted()):
+            async for batch in log.batches(TopicPartition(topic, partition), first, last):
+                again.feed(topic, partition, batch)
+            read += last + 1 - first
+        return read
+
+    async def _missing(self, reader: LogReader, expected: Sequence[Output]) -> list[Mismatch]:
+        """Cells that the log says there are and that nobody published."""
+        wanted = {_key(output): output for output in expected if output.is_row}
+        known = {_key(value) for value in self.published}
+        for _ in range(_LOOKS):
+            if wanted.keys() <= known:
+                return []
+            await asyncio.sleep(1)
+            values = await read_values(reader, self._installation.codec, self.indicator.id, version=self.indicator.version)
+            known = {_key(value) for value in values}
+        return [Mismatch(cell_name(output), "cell", "", f"n = {output.n}") for key, output in wanted.items() if key not in known]
 
 
 def _mismatches(difference: Difference) -> Iterator[Mismatch]:
@@ -93,6 +171,10 @@ def _mismatches(difference: Difference) -> Iterator[Mismatch]:
         yield Mismatch(cell, "cell", f"n = {difference.published.n}", "nothing")
     for name in difference.fields:
         yield Mismatch(cell, name, str(getattr(difference.published, name)), str(getattr(difference.recomputed, name)))
+
+
+def _further(tell: Progressed, done: int, total: int, read: int) -> None:
+    tell(min(total, done + read), total)
 
 
 def _unseen(_done: int, _total: int) -> None:
@@ -108,46 +190,6 @@ def _only(name: str, values: Sequence[Output], cells: Collection[str]) -> list[O
             [Problem(f"{name} {cell}", f"there is no such cell; there are {len(known)}, such as: {some}") for cell in unknown]
         )
     return [known[cell] for cell in cells]
-
-
-async def _read(installation: Installation, reader: LogReader, proofs: Sequence[_Proof], progress: Progressed) -> None:
-    """Read every partition up to where the last evidence ends, each event once for all indicators."""
-    kafka = installation.settings.kafka
-    work = FoldWork(
-        installation.catalogue,
-        installation.indicators,
-        event_partitions=kafka.event_partitions,
-        partials_partitions=kafka.partials_partitions,
-    )
-    stops: dict[tuple[str, int], int] = {}
-    for proof in proofs:
-        for place, last in proof.again.wanted().items():
-            stops[place] = max(last + 1, stops.get(place, 0))
-    total, done = sum(stops.values()), 0
-    progress(done, total)
-    for place in sorted(stops):
-        partition = TopicPartition(*place)
-        async for records in reader.read(partition, 0, stops[place]):
-            batch = work.prepare(partition, records).batch
-            for proof in proofs:
-                if place in proof.again.wanted():
-                    proof.again.feed(*place, batch)
-            done += len(records)
-            progress(done, total)
-            await asyncio.sleep(0)
-
-
-async def _missing(installation: Installation, reader: LogReader, proof: _Proof) -> list[Mismatch]:
-    """Cells that the log says there are and that nobody published."""
-    indicator = proof.indicator
-    expected = {_key(output): output for output in proof.again.everything() if output.n}
-    known = {_key(value) for value in proof.published}
-    for _ in range(_LOOKS):
-        if expected.keys() <= known:
-            return []
-        await asyncio.sleep(1)
-        known = {_key(value) for value in await read_values(reader, installation.codec, indicator.id, version=indicator.version)}
-    return [Mismatch(cell_name(output), "cell", "", f"n = {output.n}") for key, output in expected.items() if key not in known]
 
 
 def _key(value: Output) -> CellKey:

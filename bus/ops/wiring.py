@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -16,18 +16,27 @@ from bus.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """The broker as tools use it."""
+    """The broker as tools use it. `topics` asks for the names of all its topics."""
 
     publisher: Publisher
     reader: LogReader
     snapshots: SnapshotStore
+    topics: Callable[[], Awaitable[Collection[str]]]
 
 
 @asynccontextmanager
-async def connect(settings: Settings) -> AsyncIterator[Log]:
-    """Connected while the context is open. Raises `TransientError` when no broker answers."""
-    async with KafkaPublisher(settings.kafka) as publisher, KafkaLogReader(settings.kafka) as reader:
-        yield Log(publisher, reader, KafkaSnapshotStore(publisher, reader))
+async def connect(settings: Settings, *, offline: bool = False) -> AsyncIterator[Log]:
+    """Connected while the context is open. Raises `TransientError` when no broker answers; with `offline` it does not even ask: each call
+    connects, or raises it."""
+    publisher, reader = KafkaPublisher(settings.kafka), KafkaLogReader(settings.kafka)
+    try:
+        if not offline:
+            await publisher.start()
+            await reader.start()
+        yield Log(publisher, reader, KafkaSnapshotStore(publisher, reader), reader.topics)
+    finally:
+        await reader.close()
+        await publisher.close()
 
 
 async def apply_topics(settings: Settings, topics: Sequence[Topic]) -> None:

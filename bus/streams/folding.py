@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
 import polars as pl
@@ -11,7 +11,10 @@ import structlog
 
 from bus.events.catalogue import Catalogue
 from bus.events.codec import Codec, UndecodableRecords
+from bus.events.heartbeat import heartbeat_of
+from bus.indicators.compose import AnyIndicator
 from bus.indicators.fold import Batch, FoldUnit
+from bus.indicators.fold_state import lasting
 from bus.indicators.indicator import Indicator
 from bus.indicators.partial import RowFault, canonical, encode
 from bus.kafka.places import LogPlace
@@ -32,7 +35,7 @@ class FoldWork:
     may_begin_late = False
 
     def __init__(
-        self, catalogue: Catalogue, indicators: Mapping[str, Indicator], *, event_partitions: int, partials_partitions: int
+        self, catalogue: Catalogue, indicators: Mapping[str, AnyIndicator], *, event_partitions: int, partials_partitions: int
     ) -> None:
         self._codec = Codec(catalogue)
         self._event_partitions = event_partitions
@@ -40,12 +43,12 @@ class FoldWork:
         self._by_topic: dict[str, dict[str, Indicator]] = {}
         self.take(indicators)
 
-    def take(self, indicators: Mapping[str, Indicator]) -> None:
-        """The wanted indicators from now on."""
+    def take(self, indicators: Mapping[str, AnyIndicator]) -> None:
+        """The wanted indicators from now on; composites travel with their leaves."""
         by_topic: dict[str, dict[str, Indicator]] = {}
         for indicator in indicators.values():
-            topic = EVENTS_PREFIX + indicator.spec.event
-            by_topic.setdefault(topic, {})[indicator.spec.id] = indicator
+            if isinstance(indicator, Indicator):
+                by_topic.setdefault(indicator.topic, {})[indicator.id] = indicator
         self._by_topic = by_topic
 
     @property
@@ -61,9 +64,15 @@ class FoldWork:
         unit.offset = offset
         return unit
 
+    def lasting(self, block: str) -> bool:
+        return lasting(block)
+
+    def readable(self, snapshot: Snapshot) -> bool:
+        return True
+
     def restore(self, partition: TopicPartition, unit_id: str, snapshot: Snapshot) -> FoldUnit:
-        indicator = self._indicator(partition, unit_id)
-        return FoldUnit.load(indicator, partition.topic, partition.partition, self._event_partitions, snapshot.offset, snapshot.chunks)
+        indicator, place = self._indicator(partition, unit_id), (partition.topic, partition.partition)
+        return FoldUnit.load(indicator, *place, self._event_partitions, snapshot.offset, snapshot.blocks, snapshot.elsewhere)
 
     def prepare(self, partition: TopicPartition, records: Sequence[Record]) -> Prepared[Batch]:
         """Decode; what cannot be decoded goes to quarantine and the rest is decoded without it."""
@@ -71,7 +80,9 @@ class FoldWork:
         first, last = records[0].offset, records[-1].offset
         readable = [record for record in records if record.value is not None]
         concerned = {name: indicator.version for name, indicator in self._by_topic.get(partition.topic, {}).items()}
-        rejected = [_quarantined(record, "a record without value", concerned) for record in records if record.value is None]
+        empty = [record for record in records if record.value is None] if len(readable) < len(records) else []
+        beats = {record.offset: heartbeat_of(record.headers) for record in empty}
+        rejected = [_quarantined(record, "neither an event nor a heartbeat", concerned) for record in empty if beats[record.offset] is None]
         try:
             frame = self._decode(event_type, readable)
         except UndecodableRecords as error:
@@ -83,7 +94,11 @@ class FoldWork:
             _log.warning(
                 "records_undecodable", topic=partition.topic, partition=partition.partition, first=first, last=last, records=len(rejected)
             )
-        return Prepared(Batch(frame, first, last), first, last, rejected, records)
+        heartbeats = tuple((offset, *beat) for offset, beat in beats.items() if beat is not None)
+        return Prepared(Batch(frame, first, last, heartbeats), first, last, rejected, records)
+
+    def needs(self, unit: FoldUnit, prepared: Prepared[Batch]) -> Collection[str]:
+        return unit.needs(prepared.batch)
 
     def apply(self, unit: FoldUnit, prepared: Prepared[Batch]) -> Effects:
         partial = unit.apply(prepared.batch)
@@ -93,7 +108,12 @@ class FoldWork:
         return Effects(faults, [self._message(unit, part) for part in encode(partial)])
 
     def announce(self, unit: FoldUnit) -> list[Message]:
+        self._bring_up_to_date(unit)
         return [self._message(unit, part) for part in encode(unit.full_partial())]
+
+    def greet(self, unit: FoldUnit) -> list[Message]:
+        self._bring_up_to_date(unit)
+        return [self._message(unit, part) for part in encode(unit.heading())] if unit.indicator.says_more else []
 
     def replaces(self, new: str, old: str) -> bool:
         return new.split("/")[1] == old.split("/")[1]
@@ -110,6 +130,12 @@ class FoldWork:
 
     def sent(self, messages: Sequence[Message], offsets: Sequence[int]) -> None:
         """Nothing depends on where partials lie."""
+
+    def _bring_up_to_date(self, unit: FoldUnit) -> None:
+        """What is declared beside its definition may have changed since the unit was made: composites over it, expected reporters."""
+        current = self._by_topic.get(unit.topic, {}).get(unit.indicator.id)
+        if current is not None and current.fingerprint == unit.indicator.fingerprint:
+            unit.indicator = current
 
     def _new(self, indicator: Indicator, partition: TopicPartition) -> FoldUnit:
         return FoldUnit.new(indicator, partition.topic, partition.partition, self._event_partitions)
@@ -164,6 +190,16 @@ def _faulty(unit: FoldUnit, fault: RowFault, records: Sequence[Record]) -> Messa
     return _entry(place, rule=fault.rule, field=fault.field, message=fault.message, at=at, definitions={indicator.id: indicator.version})
 
 
+#: Why a record cannot be used, as agencies read it.
+_WORDS = {
+    "undecodable": "tidak ada skema yang membacanya",
+    "too_large": "nilai terlalu besar",
+    "not_finite": "nilai bukan bilangan yang terhingga",
+    "outside_calendar": "tanggal di luar kalender hari kerja",
+    "no_limit": "batas hari kerja tidak ada",
+}
+
+
 def _entry(place: LogPlace, *, rule: str, field: str, message: str, at: str, definitions: Mapping[str, int]) -> Message:
     """A quarantine record whose original stays where it is, in the log; nothing of its content is repeated here.
 
@@ -175,7 +211,7 @@ def _entry(place: LogPlace, *, rule: str, field: str, message: str, at: str, def
         "reason": {
             "rule": rule,
             "field": field,
-            "message": f"Rekaman di {place.where} tidak dapat dihitung ({rule})",
+            "message": f"Rekaman di {place.where} tidak dapat dihitung: {_WORDS.get(rule, rule)}",
             "message_en": f"{place.where}: {message}",
             "received": "",
             "shape": "",

@@ -90,7 +90,8 @@ class LaneLoader(Generic[U, B]):
 
     async def _choose_snapshot(self, name: str) -> Snapshot | None:
         """R3: the complete snapshot with the highest offset, not the last written."""
-        return await self.store.load(name)
+        found = await self.store.load(name, self.work.lasting)
+        return found if found is not None and self.work.readable(found) else None
 
     def _restore(self, partition: TopicPartition, name: str, snapshot: Snapshot) -> U:
         """R1: a unit continues only a snapshot of its own id, which names the definition."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
 from bus.events.codec import Codec
 from bus.indicators.merge import MergeUnit
+from bus.indicators.merge_state import readable
 from bus.indicators.outputs import Output
 from bus.kafka.ports import Message, Record, Snapshot, TopicPartition
-from bus.kafka.topics import INDICATORS_PREFIX, PARTIALS
+from bus.kafka.topics import HISTORY_PREFIX, INDICATORS_PREFIX, PARTIALS
+from bus.streams.lists import listed
 from bus.streams.outputs import Mark, Place, encode_output, mark_of, topic_of
 from bus.streams.work import Effects, Prepared
 
@@ -26,7 +28,8 @@ class MergeWork:
     """One unit for each partition of `bus.partials`.
 
     `standing` is what this process has published of each cell and where, for the owner's watch over its outputs (R5); `take_shown`
-    gives the tables what has changed.
+    gives the tables what has changed. The history of an indicator has each output acknowledged before its output topic gets it, so it
+    holds all that a reader can ever have seen; what a successor says again after a crash is told apart by its order when it is read.
     """
 
     name = "merge"
@@ -45,21 +48,34 @@ class MergeWork:
         unit.offset = offset
         return unit
 
+    def lasting(self, block: str) -> bool:
+        return True
+
+    def readable(self, snapshot: Snapshot) -> bool:
+        return readable(snapshot.blocks)
+
     def restore(self, partition: TopicPartition, unit_id: str, snapshot: Snapshot) -> MergeUnit:
-        return MergeUnit.load(partition.partition, snapshot.offset, snapshot.chunks)
+        return MergeUnit.load(partition.partition, snapshot.offset, snapshot.blocks)
 
     def prepare(self, partition: TopicPartition, records: Sequence[Record]) -> Prepared[Parts]:
         parts = [(record.offset, record.value) for record in records if record.value is not None]
         return Prepared(parts, records[0].offset, records[-1].offset)
 
+    def needs(self, unit: MergeUnit, prepared: Prepared[Parts]) -> Collection[str]:
+        return ()
+
     def apply(self, unit: MergeUnit, prepared: Prepared[Parts]) -> Effects:
         outputs = unit.apply(prepared.batch)
         unit.offset = max(unit.offset, prepared.last)
         self._shown |= {(topic_of(output.indicator), output.key()): output for output in outputs}
-        return Effects(changed=self.messages(outputs))
+        messages = self.messages(outputs)
+        return Effects(first=[_historical(message) for message in messages], changed=messages + listed(unit.listed()))
 
     def announce(self, unit: MergeUnit) -> list[Message]:
-        return self.messages(unit.full_outputs())
+        return self.messages(unit.full_outputs()) + listed(unit.listed(all_of_it=True))
+
+    def greet(self, unit: MergeUnit) -> list[Message]:
+        return []
 
     def replaces(self, new: str, old: str) -> bool:
         return False
@@ -71,7 +87,7 @@ class MergeWork:
         return -1
 
     def messages(self, outputs: Sequence[Output]) -> list[Message]:
-        """The records of these outputs, in order."""
+        """The records of these outputs in their output topics, in order."""
         messages = []
         for output in outputs:
             key, value, headers = encode_output(self._codec, output)
@@ -96,3 +112,8 @@ class MergeWork:
         """The newest output of each cell that changed since the last call."""
         shown, self._shown = self._shown, {}
         return list(shown.values())
+
+
+def _historical(message: Message) -> Message:
+    """The same record for the history of its indicator."""
+    return replace(message, topic=HISTORY_PREFIX + message.topic.removeprefix(INDICATORS_PREFIX))

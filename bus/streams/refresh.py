@@ -30,6 +30,7 @@ async def refresh(stage: Stage[U, B]) -> Mapping[TopicPartition, int]:
                 lane.replays += [Replay(unit, announced=name in fresh.saved) for name, unit in fresh.units.items()]
                 lane.replays += fresh.replays
                 lane.saved.update(fresh.saved)
+                await stage.effect([message for unit in list(lane.units.values()) for message in stage.work.greet(unit)])
     return woken
 
 

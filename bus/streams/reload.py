@@ -9,7 +9,7 @@ import structlog
 
 from bus.errors import ConfigurationError
 from bus.events.catalogue import Catalogue
-from bus.indicators.indicator import Indicator
+from bus.indicators.compose import AnyIndicator
 from bus.indicators.loader import changed_without_version, load_indicators
 
 _log = structlog.get_logger(__name__)
@@ -21,14 +21,15 @@ class IndicatorFolders:
     Until `stands` has been called, nothing is known of what was computed before this process.
     """
 
-    def __init__(self, roots: Sequence[Path], catalogue: Catalogue) -> None:
+    def __init__(self, roots: Sequence[Path], catalogue: Catalogue, reporters: Mapping[str, int] | None = None) -> None:
         self._roots = roots
+        self._reporters = reporters
         self._catalogue = catalogue
         self._seen = self._look()
         #: The set in force. Raises `ConfigurationError` when the files are wrong at the start.
-        self.current: Mapping[str, Indicator] = {}
+        self.current: Mapping[str, AnyIndicator] = {}
         self._known: dict[str, tuple[int, str]] = {}
-        self._take(load_indicators(roots, catalogue))
+        self._take(load_indicators(roots, catalogue, reporters=reporters))
 
     def stands(self, units: Iterable[str]) -> None:
         """Take note of the definitions that states exist of, from the names of fold units.
@@ -43,14 +44,18 @@ class IndicatorFolders:
             raise ConfigurationError(problems)
         self._known = earlier | self._known
 
-    def changed(self) -> Mapping[str, Indicator] | None:
+    def kind(self, name: str) -> str:
+        """The kind of a wanted indicator; "" for others."""
+        return self.current[name].kind if name in self.current else ""
+
+    def changed(self) -> Mapping[str, AnyIndicator] | None:
         """The new set when files have changed and all are right; otherwise None."""
         seen = self._look()
         if seen == self._seen:
             return None
         self._seen = seen
         try:
-            indicators = load_indicators(self._roots, self._catalogue)
+            indicators = load_indicators(self._roots, self._catalogue, reporters=self._reporters)
             self._take(indicators)
         except ConfigurationError as error:
             for problem in error.problems:
@@ -59,7 +64,7 @@ class IndicatorFolders:
             return None
         return indicators
 
-    def _take(self, indicators: Mapping[str, Indicator]) -> None:
+    def _take(self, indicators: Mapping[str, AnyIndicator]) -> None:
         """A definition that was ever in force is known from then on, also while its file is away."""
         if problems := changed_without_version(self._known, indicators):
             raise ConfigurationError(problems)
@@ -67,7 +72,7 @@ class IndicatorFolders:
         self.current = indicators
 
     def _look(self) -> dict[str, tuple[int, int]]:
-        files = [path for root in self._roots for path in (root / "indicators").glob("*.toml")]
+        files = [path for root in self._roots for folder in ("indicators", "reference") for path in (root / folder).glob("*")]
         seen: dict[str, tuple[int, int]] = {}
         for path in files:
             try:

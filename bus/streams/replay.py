@@ -8,6 +8,7 @@ import structlog
 
 from bus.kafka.ports import Record
 from bus.streams.lane import Lane, Replay
+from bus.streams.warming import bring_all, bring_for
 from bus.streams.work import B, U
 
 if TYPE_CHECKING:
@@ -56,11 +57,12 @@ async def _continue(stage: Stage[U, B], lane: Lane[U], group: list[Replay[U]], r
         return
     prepared = stage.prepare(lane, records)
     await stage.effect(prepared.rejected)
+    await bring_for(stage, lane, {replay.saved_as: replay.unit for replay in group}, prepared)
     for replay in group:
         if not _still(stage, lane, replay):
             continue
         effects = stage.work.apply(replay.unit, prepared)
-        await stage.effect(effects.rejected)
+        await stage.effect(effects.first)
         if replay.announced:
             await stage.effect(effects.changed)
 
@@ -68,10 +70,11 @@ async def _continue(stage: Stage[U, B], lane: Lane[U], group: list[Replay[U]], r
 async def _join(stage: Stage[U, B], lane: Lane[U], replay: Replay[U]) -> None:
     """From here on the unit is published: if it never was, it says all of its state first."""
     unit = replay.unit
-    if not replay.announced:
-        await stage.effect(stage.work.announce(unit))
-        if not _still(stage, lane, replay):
-            return
+    if not (replay.announced or await bring_all(stage, lane, replay.saved_as, unit)):
+        return
+    await stage.effect(stage.work.greet(unit) if replay.announced else stage.work.announce(unit))
+    if not _still(stage, lane, replay):
+        return
     lane.replays.remove(replay)
     lane.units[unit.unit_id] = unit
     wanted = set(stage.work.unit_ids(lane.partition))

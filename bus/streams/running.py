@@ -16,10 +16,11 @@ from bus import metrics
 from bus.clock import SystemClock
 from bus.events.catalogue import Catalogue
 from bus.events.envelope import EventType
+from bus.indicators.reporters import declared_reporters
 from bus.kafka.admin import apply
 from bus.kafka.client import KafkaLogReader, KafkaPublisher
 from bus.kafka.snapshots import KafkaSnapshotStore
-from bus.kafka.topics import declared_topics
+from bus.kafka.topics import INDICATORS_PREFIX, declared_topics
 from bus.settings import Settings
 from bus.streams.app import create_app
 from bus.streams.reload import IndicatorFolders
@@ -33,7 +34,7 @@ _REPEAT_SECONDS = 30.0
 _STOP_SECONDS = 20.0
 #: A fetch makes a hundred thousand records that live for a moment and hold no cycles; at Python's own thresholds the collector looks
 #: through all of them again and again.
-_GC_THRESHOLDS = (100_000, 20, 100)
+GC_THRESHOLDS = (100_000, 20, 100)
 
 
 class _Seldom(logging.Filter):
@@ -69,18 +70,20 @@ async def run_streams(settings: Settings) -> None:
     supervisor to start it anew.
     """
     quieten_libraries()
-    gc.set_threshold(*_GC_THRESHOLDS)
-    catalogue = Catalogue.load(settings.schemas_roots())
-    folders = IndicatorFolders(settings.schemas_roots(), catalogue)
+    gc.set_threshold(*GC_THRESHOLDS)
+    catalogue = Catalogue.load(settings.schemas_roots(), settings.only_agencies)
+    folders = IndicatorFolders(settings.schemas_roots(), catalogue, declared_reporters(settings.connector_roots()))
 
     async def declare(indicators: Collection[str]) -> None:
         agencies = {EventType.parse(name).agency for name in catalogue.types}
-        await apply(settings.kafka, declared_topics(settings, catalogue.types, indicators, agencies))
+        shown = [name for name in indicators if folders.kind(name) != "register"]
+        lists = [name for name in indicators if folders.kind(name) == "reconcile"]
+        await apply(settings.kafka, declared_topics(settings, catalogue.types, shown, agencies, lists))
 
-    await declare(folders.current)
     if settings.streams.metrics_port:
         start_http_server(settings.streams.metrics_port, addr="127.0.0.1", registry=metrics.REGISTRY)
     async with KafkaPublisher(settings.kafka) as publisher, KafkaLogReader(settings.kafka) as reader:
+        await declare({*folders.current, *await _published(reader)})
         store = KafkaSnapshotStore(publisher, reader)
         folders.stands(await store.newest("fold/"))
         worker = Worker(settings, catalogue, folders.current, publisher, reader, store, SystemClock())
@@ -98,6 +101,11 @@ async def run_streams(settings: Settings) -> None:
         except Exception as error:  # noqa: BLE001 - Faust's thread would keep a process alive that does nothing any more
             fail(error)
     _log.info("worker_stopped")
+
+
+async def _published(reader: KafkaLogReader) -> set[str]:
+    """Every indicator that has a topic: bus.partials may still speak of one whose file is gone, and it needs all its topics."""
+    return {name.removeprefix(INDICATORS_PREFIX) for name in await reader.topics() if name.startswith(INDICATORS_PREFIX)}
 
 
 def _stop_signal() -> asyncio.Event:

@@ -10,6 +10,7 @@ import structlog
 
 from bus import metrics
 from bus.errors import BusError
+from bus.kafka.packing import size
 from bus.streams.lane import Lane
 from bus.streams.loading import PARALLEL
 from bus.streams.work import B, U
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger(__name__)
 
+#: States of fewer rows are made bytes of at once: a thread would cost more than it spares the others.
+_AT_ONCE = 500
 #: Snapshots of its own after which a unit's predecessors are not needed any more: as many as the store keeps.
 SETTLED = 2
 
@@ -37,12 +40,16 @@ async def save_lane(stage: Stage[U, B], lane: Lane[U], *, owned: bool, live: boo
         async with gate:
             if owned and not stage.owns(lane):
                 return 0
-            offset, chunks = unit.offset, unit.dump()
-            await stage.store.save(name, offset, chunks)
+            base, offset = lane.saved.get(name, -1), unit.offset
+            pending = unit.frozen(whole=base < 0)
+            blocks = pending.encode() if pending.rows < _AT_ONCE else await asyncio.to_thread(pending.encode)
+            await stage.store.save(name, offset, blocks, base=base)
             lane.saved[name] = offset
+            unit.saved()
+            unit.evict()
             if name in lane.units:
                 lane.generations[name] = lane.generations.get(name, 0) + 1
-            return sum(len(chunk) for chunk in chunks)
+            return size(blocks.values())
 
     try:
         results = await asyncio.gather(*(save(name, unit) for name, unit in changed), return_exceptions=True)

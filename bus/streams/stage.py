@@ -22,6 +22,7 @@ from bus.streams.loading import LaneLoader
 from bus.streams.refresh import refresh
 from bus.streams.replay import catch_up
 from bus.streams.saving import save_lane
+from bus.streams.warming import bring_all, bring_for
 from bus.streams.work import B, Prepared, U, Work
 
 _log = structlog.get_logger(__name__)
@@ -178,12 +179,13 @@ class Stage(LaneLoader[U, B], Generic[U, B]):
 
     async def _apply(self, lane: Lane[U], prepared: Prepared[B]) -> None:
         await self.effect(self._before_it_counts(prepared))
+        await bring_for(self, lane, lane.units, prepared)
         if not self.owns(lane):
             return
         effects = [self.work.apply(unit, prepared) for unit in lane.units.values()]
         lane.position = prepared.last + 1
         lane.seeks = 0
-        await self.effect(distinct(message for effect in effects for message in effect.rejected))
+        await self.effect(distinct(message for effect in effects for message in effect.first))
         await self._publish([message for effect in effects for message in effect.changed])
         if self.owns(lane):
             lane.acknowledged = lane.position
@@ -208,11 +210,10 @@ class Stage(LaneLoader[U, B], Generic[U, B]):
         self.work.sent(messages, offsets)
 
     async def introduce(self, lane: Lane[U]) -> None:
-        """Let the next stage know that a new unit covers this partition, with nothing in it yet."""
+        """Let the next stage know that a new unit covers this partition, with nothing in it yet, and what is declared of the others."""
         messages: list[Message] = []
         for name, unit in lane.units.items():
-            if name not in lane.saved:
-                messages += self.work.announce(unit)
+            messages += self.work.greet(unit) if name in lane.saved else self.work.announce(unit)
         await self.effect(messages)
 
     # snapshots
@@ -267,8 +268,8 @@ class Stage(LaneLoader[U, B], Generic[U, B]):
             self._check()
             for lane in list(self.lanes.values()):
                 messages: list[Message] = []
-                for unit in lane.units.values():
-                    if self.owns(lane) and self.work.repeats_to(unit) == partition:
+                for name, unit in list(lane.units.items()):
+                    if self.work.repeats_to(unit) == partition and await bring_all(self, lane, name, unit):
                         messages += self.work.announce(unit)
                 await self.effect(messages)
 

@@ -56,9 +56,9 @@ class Watchdog:
                 raise FatalError(f"no partitions were assigned for {self._stall_seconds:g} s")
             return
         for stage in self._stages:
-            for partition, lane in list(stage.lanes.items()):
-                if not lane.idle:
-                    await self._look(stage, partition, now)
+            partitions = [partition for partition, lane in stage.lanes.items() if not lane.idle]
+            for partition, end in zip(partitions, await self._reader.ends(partitions), strict=True):
+                self._look(stage, partition, end, now)
 
     def _forgive(self, now: float) -> None:
         """The process itself was stopped or starved: what stood still meanwhile is no fault."""
@@ -66,8 +66,7 @@ class Watchdog:
         if self._unassigned_since is not None:
             self._unassigned_since = now
 
-    async def _look(self, stage: Stage[Any, Any], partition: TopicPartition, now: float) -> None:
-        end = await self._reader.end(partition)
+    def _look(self, stage: Stage[Any, Any], partition: TopicPartition, end: int, now: float) -> None:
         lane = stage.lanes.get(partition)
         if lane is None:
             return

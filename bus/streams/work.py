@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
+from bus.indicators.blocks import Pending
 from bus.kafka.ports import Message, Record, Snapshot, TopicPartition
 
 
@@ -22,8 +23,25 @@ class Unit(Protocol):
         """The last offset that the state holds; -1 for none."""
         ...
 
-    def dump(self) -> list[bytes]:
-        """The state as chunks for a snapshot."""
+    def frozen(self, *, whole: bool) -> Pending:
+        """The state as it is now, in blocks (ADR 0015), to be made bytes of later and in a thread: those touched since `saved`, None for the
+        others; or all of them."""
+        ...
+
+    def saved(self) -> None:
+        """What `frozen` gave is durable, and nothing was applied since."""
+        ...
+
+    def cold(self) -> Collection[str]:
+        """The blocks that are not in memory: only the newest snapshot has them."""
+        ...
+
+    def warm(self, blocks: Mapping[str, bytes]) -> None:
+        """Take back what was not in memory."""
+        ...
+
+    def evict(self) -> None:
+        """Let go of what will hardly be needed again, as far as the newest snapshot has it."""
         ...
 
 
@@ -47,9 +65,12 @@ class Prepared(Generic[B]):
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """What a unit has to write about a batch: quarantine records of rows that only this unit rejects, and what changed."""
+    """What a unit has to write about a batch: what changed, and what is to be acknowledged before that is written.
 
-    rejected: Sequence[Message] = ()
+    `first` are a fold's quarantine records of rows that only this unit rejects, and a merge's records for the histories.
+    """
+
+    first: Sequence[Message] = ()
     changed: Sequence[Message] = ()
 
 
@@ -69,6 +90,14 @@ class Work(Protocol[U, B]):
         """The unit before anything was applied, as if all up to `offset` had been empty."""
         ...
 
+    def lasting(self, block: str) -> bool:
+        """Whether a unit has to have that block in memory from the beginning."""
+        ...
+
+    def readable(self, snapshot: Snapshot) -> bool:
+        """Whether the unit can go on from it; False where it does as well without."""
+        ...
+
     def restore(self, partition: TopicPartition, unit_id: str, snapshot: Snapshot) -> U:
         """The unit as the snapshot holds it."""
         ...
@@ -77,12 +106,20 @@ class Work(Protocol[U, B]):
         """Decode a batch, once for all units."""
         ...
 
+    def needs(self, unit: U, prepared: Prepared[B]) -> Collection[str]:
+        """The blocks that have to be in memory before the batch is applied, and are not."""
+        ...
+
     def apply(self, unit: U, prepared: Prepared[B]) -> Effects:
         """Let the unit continue; what it has to say about it (R4: cumulative values, never differences)."""
         ...
 
     def announce(self, unit: U) -> list[Message]:
         """All that the unit has to say, whenever it was said before."""
+        ...
+
+    def greet(self, unit: U) -> list[Message]:
+        """What has to be said of a unit that goes on from where it was, after a restart or when the wanted set has changed."""
         ...
 
     def replaces(self, new: str, old: str) -> bool:

@@ -16,8 +16,8 @@ from bus.errors import ConfigurationError
 from bus.events.catalogue import Catalogue
 from bus.events.codec import Codec
 from bus.indicators.batch import Batch
+from bus.indicators.compose import AnyIndicator
 from bus.indicators.fold import FoldUnit
-from bus.indicators.indicator import Indicator
 from bus.indicators.merge import MergeUnit
 from bus.indicators.outputs import Output
 from bus.kafka.ports import LogReader, Publisher, Record, SnapshotStore, TopicPartition
@@ -26,8 +26,9 @@ from bus.settings import Settings
 from bus.streams.control import ControlReader, ask_for_repeats
 from bus.streams.folding import FoldWork
 from bus.streams.gather import Gatherer
+from bus.streams.lists import ListWatch
 from bus.streams.merging import MergeWork, Parts
-from bus.streams.outputs import OutputWatch
+from bus.streams.output_watch import OutputWatch
 from bus.streams.stage import Seek, Stage
 from bus.streams.watchdog import Watchdog
 
@@ -63,7 +64,7 @@ class Worker:
         self,
         settings: Settings,
         catalogue: Catalogue,
-        indicators: Mapping[str, Indicator],
+        indicators: Mapping[str, AnyIndicator],
         publisher: Publisher,
         reader: LogReader,
         store: SnapshotStore,
@@ -83,6 +84,7 @@ class Worker:
         self.merge: Stage[MergeUnit, Parts] = Stage(self.merge_work, publisher, reader, store, clock, snapshot_seconds=seconds)
         self.control = ControlReader(reader, self.fold)
         self.outputs = OutputWatch(self.merge, self.merge_work, reader, codec)
+        self.lists = ListWatch(self.merge, reader)
         self.watchdog = Watchdog((self.fold, self.merge), reader, clock, stall_seconds=settings.streams.stall_seconds)
         self.event_topics = tuple(EVENTS_PREFIX + name for name in catalogue.types)
         self.batched = frozenset({*self.event_topics, PARTIALS})
@@ -117,6 +119,7 @@ class Worker:
         if self.fold.generation != generation or self.merge.generation != generation:
             return
         await self.outputs.start()
+        self.lists.rewind()
         asked = {tp.partition for tp, lane in self.merge.lanes.items() if lane.needs_repeat}
         await ask_for_repeats(self.publisher, asked)
         self.control.rewind()
@@ -147,7 +150,7 @@ class Worker:
     # beside the batches
 
     def start(
-        self, flow: Flow, changed: Callable[[], Mapping[str, Indicator] | None], prepare: Callable[[Collection[str]], Awaitable[None]]
+        self, flow: Flow, changed: Callable[[], Mapping[str, AnyIndicator] | None], prepare: Callable[[Collection[str]], Awaitable[None]]
     ) -> None:
         """Begin the side work. `changed` answers a new set of indicators or None; `prepare` makes topics for new ones."""
         self._flow = flow
@@ -210,8 +213,11 @@ class Worker:
         if self.ready.is_set():
             await self.control.step()
             await self.outputs.step()
+            await self.lists.step()
 
-    async def _reload(self, indicators: Mapping[str, Indicator], flow: Flow, prepare: Callable[[Collection[str]], Awaitable[None]]) -> None:
+    async def _reload(
+        self, indicators: Mapping[str, AnyIndicator], flow: Flow, prepare: Callable[[Collection[str]], Awaitable[None]]
+    ) -> None:
         await prepare(indicators)
         self.fold_work.take(indicators)
         woken = await self.fold.refresh()

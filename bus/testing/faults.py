@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from bus.errors import BusError
 from bus.events.catalogue import Catalogue
-from bus.indicators.indicator import Indicator
+from bus.indicators.compose import AnyIndicator
 from bus.kafka.ports import Publisher, Record, SnapshotStore, TopicPartition
 from bus.kafka.snapshots import KafkaSnapshotStore
 from bus.kafka.topics import PARTIALS, declared_topics
@@ -65,7 +65,7 @@ class Cluster(Gate):
     def __init__(
         self,
         catalogue: Catalogue,
-        indicators: Mapping[str, Indicator],
+        indicators: Mapping[str, AnyIndicator],
         *,
         event_types: Collection[str],
         partitions: int = 2,
@@ -89,7 +89,9 @@ class Cluster(Gate):
     def declare(self) -> None:
         """Make the topics that are missing (also those of indicators added later)."""
         agencies = {name.split(".")[0] for name in self.event_types}
-        for topic in declared_topics(self.settings, self.event_types, self.indicators, agencies):
+        shown = [name for name, each in self.indicators.items() if each.kind != "register"]
+        lists = [name for name, each in self.indicators.items() if each.kind == "reconcile"]
+        for topic in declared_topics(self.settings, self.event_types, shown, agencies, lists):
             self.log.create(topic.name, topic.partitions, compacted=topic.compacted)
 
     @property
@@ -214,6 +216,7 @@ class Cluster(Gate):
             pass
         await worker.control.step()
         await worker.outputs.step()
+        await worker.lists.step()
 
     async def rebalance(self) -> None:
         """All partitions are revoked and come back under a new generation."""
@@ -227,7 +230,7 @@ class Cluster(Gate):
 
         await self.perform(process, turn())
 
-    async def take(self, indicators: Mapping[str, Indicator]) -> None:
+    async def take(self, indicators: Mapping[str, AnyIndicator]) -> None:
         """Hot reload: the set of indicators changes."""
         self.indicators = dict(indicators)
         self.declare()

@@ -1,4 +1,4 @@
-"""The conformance kit: every numbered rule on every agency, schema, indicator and consumer, of the repository and of overlays.
+"""The conformance kit: every numbered rule on every agency, schema, table, indicator and consumer, of the repository and of overlays.
 
 `cases` lists them, one for each rule and subject (pytest makes a test of each); `check` runs them all (`bus check`). No broker, no
 network, no clock but the machine's date for waivers.
@@ -12,14 +12,25 @@ from typing import Any
 
 from bus.errors import Problem
 from bus.settings import Settings
-from bus.testing import rules_connectors, rules_consumers, rules_docs, rules_indicators, rules_metrics, rules_schemas
+from bus.testing import (
+    rules_agencies,
+    rules_connectors,
+    rules_consumers,
+    rules_docs,
+    rules_indicators,
+    rules_metrics,
+    rules_references,
+    rules_schemas,
+)
 from bus.testing.rule import Case, Rule
 from bus.testing.workspace import Workspace
 
 #: What each family of rules is about, in the order in which problems are best mended.
 FAMILIES: dict[str, Callable[[Workspace], Iterator[Case]]] = {
     "schemas": rules_schemas.cases,
+    "references": rules_references.cases,
     "connectors": rules_connectors.cases,
+    "agencies": rules_agencies.cases,
     "indicators": rules_indicators.cases,
     "consumers": rules_consumers.cases,
     "metrics": rules_metrics.cases,
@@ -46,13 +57,15 @@ class Report:
 
 def rules() -> tuple[Rule[Any], ...]:
     """Every rule there is, by number."""
-    everything: list[Rule[Any]] = [rules_schemas.TOGETHER, rules_indicators.TOGETHER]
+    everything: list[Rule[Any]] = [rules_schemas.TOGETHER, rules_references.TOGETHER, rules_indicators.TOGETHER]
     for own in (
+        rules_agencies.RULES,
         rules_connectors.RULES,
         rules_consumers.RULES,
         rules_docs.RULES,
         rules_indicators.RULES,
         rules_metrics.RULES,
+        rules_references.RULES,
         rules_schemas.RULES,
     ):
         everything.extend(own)

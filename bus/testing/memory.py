@@ -142,6 +142,9 @@ class MemoryLog:
     async def end(self, partition: TopicPartition) -> int:
         return self._partition(partition).end
 
+    async def ends(self, partitions: Sequence[TopicPartition]) -> list[int]:
+        return [await self.end(partition) for partition in partitions]
+
     async def read(self, partition: TopicPartition, start: int, stop: int) -> AsyncIterator[Sequence[Record]]:
         part = self._partition(partition)
         position = start

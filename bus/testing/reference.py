@@ -12,6 +12,7 @@ from typing import Protocol
 
 from pydantic import BaseModel
 
+from bus.ingest.privacy.keys import AGENCY_SETTINGS
 from bus.metrics import REGISTRY
 from bus.settings import PREFIX, ROOT, Settings
 from bus.testing.rules_metrics import describe
@@ -60,7 +61,10 @@ def page(workspace: Workspace, rules: Sequence[Numbered]) -> str:
         "## Settings\n",
         _table(
             ("variable", "default", "meaning"),
-            [(f"`{name}`", f"`{default}`" if default else "", text) for name, default, text in settings_of(Settings)],
+            [
+                *((f"`{name}`", f"`{default}`" if default else "", text) for name, default, text in settings_of(Settings)),
+                *((f"`{PREFIX}<AGENCY>__{name.upper()}`", "", text) for name, text in AGENCY_SETTINGS.items()),
+            ],
         ),
         "## Metrics\n",
         _table(("metric", "type", "labels", "meaning"), [(f"`{name}`", *rest) for name, *rest in describe(REGISTRY)]),

@@ -11,7 +11,10 @@ from bus.clock import SystemClock
 from bus.errors import BusError, ConfigurationError, Problem
 from bus.events.codec import Codec
 from bus.events.envelope import Envelope, Event, Op, sequence_of
+from bus.indicators import regions
+from bus.ingest.code_table import PATTERN, CodeTable
 from bus.ingest.manifest import MANIFEST, Agency, read_manifest
+from bus.testing.exposure import exposed
 from bus.testing.mutations import leaks_of, mutations_of
 from bus.testing.rule import Case, Rule, cases_of
 from bus.testing.samples import Sample, samples_of
@@ -145,6 +148,29 @@ def personal_data_stays_out_of_errors(subject: AgencySubject) -> Iterable[Proble
         yield from leaks_of(sample)
 
 
+def codes_of_regions_are_known(subject: AgencySubject) -> Iterable[Problem]:
+    tree = None
+    for path in sorted(subject.folder.glob(PATTERN)):
+        try:
+            table = CodeTable.load(path)
+        except ConfigurationError as error:
+            yield from error.problems
+            continue
+        tree = tree or regions.Regions.from_table(subject.workspace.references[regions.TABLE])
+        for row in table.rows:
+            code = str(row.values["kode"])
+            if wrong := tree.gap(code, row.since, row.until):
+                yield Problem(f"{path}:{row.line}: kode", f"received {code}: {wrong.message}")
+
+
+def persons_stay_at_the_door(subject: AgencySubject) -> Iterable[Problem]:
+    """What the models call an identifier stands nowhere in what leaves: not in a text beside, not in the subject, not in the key."""
+    for sample in subject.samples:
+        meaning = sample.agency.meaning(sample.source_id)
+        for outcome in sample.accepted():
+            yield from exposed(f"{sample.path}:{outcome.line}", meaning, outcome)
+
+
 def _envelope(event: Event) -> Envelope:
     return Envelope(event, "conformance/sample", sequence_of(1, 1), sequence_of(1, 1), Op.CREATE, "conformance/sample/1")
 
@@ -158,22 +184,34 @@ RULES: tuple[Rule[AgencySubject], ...] = (
     Rule("C06", "the key is there and not null", keys_are_there),
     Rule("C07", "the same sample twice gives the same events and ids", meaning_is_the_same_twice),
     Rule("C08", "times have a zone and are not in the future", times_are_aware_and_past),
-    Rule("C09", "an unknown field, a missing field and an unknown value are refused", changes_are_refused),
+    Rule("C09", "an unknown field, a missing field, a wrong type and an unknown value are refused", changes_are_refused),
     Rule("C13", "values of personal fields never stand in an error", personal_data_stays_out_of_errors),
+    Rule("C15", "identifiers of the record stand nowhere in its events and its key", persons_stay_at_the_door),
+    Rule(
+        "C14",
+        "each kode_*.csv is well formed and maps to codes that the region table has in force all the while",
+        codes_of_regions_are_known,
+    ),
 )
 _WAIVABLE = {rule.id for rule in RULES} - {"C01"}
 
 
 def cases(workspace: Workspace) -> Iterator[Case]:
     """Each agency's folder. A waived rule is not run; its case says until when and why."""
+    subjects = agency_subjects(workspace)
+    for case in cases_of(RULES, subjects):
+        yield _waived(case, subjects[case.subject])
+
+
+def agency_subjects(workspace: Workspace) -> dict[str, AgencySubject]:
+    """The agencies' folders, by name."""
     subjects = {}
     for root in workspace.settings.connector_roots():
         for path in sorted(root.glob(f"*/{MANIFEST}")):
             if workspace.concerns(path, path.parent.name):
                 agency, faults = read_manifest(path)
                 subjects[path.parent.name] = AgencySubject(path.parent, None if faults else agency, tuple(faults), workspace)
-    for case in cases_of(RULES, subjects):
-        yield _waived(case, subjects[case.subject])
+    return subjects
 
 
 def _waived(case: Case, subject: AgencySubject) -> Case:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +14,7 @@ import polars as pl
 from bus.errors import ConfigurationError, Problem
 from bus.events.catalogue import Catalogue
 from bus.indicators.batch import OFFSET, Batch
+from bus.indicators.compose import AnyIndicator
 from bus.indicators.examples import example_frame, example_problems
 from bus.indicators.fold import FoldUnit
 from bus.indicators.indicator import Indicator
@@ -21,6 +22,8 @@ from bus.indicators.loader import load_indicator, load_indicators
 from bus.indicators.merge import MergeUnit
 from bus.indicators.outputs import export_rows
 from bus.indicators.partial import Partial, encode
+from bus.indicators.reference import References
+from bus.indicators.windows import NOW
 from bus.testing.rule import Case, Rule, Unloadable, cases_of
 from bus.testing.workspace import Workspace
 
@@ -40,16 +43,25 @@ class IndicatorSubject:
 
     path: Path
     catalogue: Catalogue
+    references: References = field(default_factory=dict)
+    #: All indicator files, in which a composite finds its parts.
+    files: Sequence[Path] = ()
     #: How a partition is folded; the kit's own tests put faulty ones here.
     unit: Callable[[Indicator, str, int, int], Fold] = FoldUnit.new
 
     @cached_property
-    def loaded(self) -> tuple[Indicator | None, Sequence[Problem]]:
-        return load_indicator(self.path, self.catalogue)
+    def loaded(self) -> tuple[Sequence[AnyIndicator], Sequence[Problem]]:
+        return load_indicator(self.path, self.catalogue, self.references, self.files)
+
+    @property
+    def family(self) -> Sequence[AnyIndicator]:
+        """The indicator after all that it is made of; nothing when it does not compile."""
+        return self.loaded[0]
 
     @property
     def indicator(self) -> Indicator | None:
-        return self.loaded[0]
+        """The indicator, if it is a leaf: what the leaves keep, their composites keep."""
+        return self.family[-1] if self.family and isinstance(self.family[-1], Indicator) else None
 
     @cached_property
     def facts(self) -> pl.DataFrame | None:
@@ -69,15 +81,15 @@ class IndicatorSubject:
 
 def compiles(subject: IndicatorSubject) -> Iterable[Problem]:
     """All of loading except what is another rule's."""
-    return [problem for problem in subject.loaded[1] if problem.rule != "I06"]
+    return [problem for problem in subject.loaded[1] if problem.rule not in {"I06", "I09"}]
 
 
 def examples_hold(subject: IndicatorSubject) -> Iterable[Problem]:
-    if subject.indicator is None:
+    if not subject.family:
         return
-    if not subject.indicator.spec.examples:
+    if not subject.family[-1].spec.examples:
         yield Problem(str(subject.path), "has no [[examples]]; the first one explains the indicator to whoever publishes it")
-    for what in example_problems(subject.indicator):
+    for what in example_problems(subject.family):
         yield Problem(str(subject.path), what)
 
 
@@ -102,8 +114,8 @@ def partitions_add_up(subject: IndicatorSubject) -> Iterable[Problem]:
 
 
 def late_facts_count(subject: IndicatorSubject) -> Iterable[Problem]:
-    """Everything arrives long after its window has become final: the same numbers."""
-    if subject.indicator is None or subject.facts is None:
+    """Everything arrives long after its window has become final: the same numbers. The current state is no window that could end."""
+    if subject.indicator is None or subject.facts is None or subject.indicator.window == NOW:
         return
     years = timedelta(days=3660)
     herald = subject.facts.head(1).with_columns(
@@ -118,9 +130,13 @@ def late_facts_count(subject: IndicatorSubject) -> Iterable[Problem]:
 
 def publication_is_explicit(subject: IndicatorSubject) -> Iterable[Problem]:
     yield from (problem for problem in subject.loaded[1] if problem.rule == "I06")
-    spec = subject.indicator.spec if subject.indicator is not None else None
+    spec = subject.family[-1].spec if subject.family else None
     if spec is not None and spec.publish.class_ != "dikecualikan" and spec.satu_data is None:
         yield Problem(str(subject.path), f"publish.class = {spec.publish.class_!r} needs a [satu_data] section (Perpres 39/2019)")
+
+
+def personal_data_is_not_shown(subject: IndicatorSubject) -> Iterable[Problem]:
+    yield from (problem for problem in subject.loaded[1] if problem.rule == "I09")
 
 
 def _halves(facts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -168,6 +184,7 @@ RULES: tuple[Rule[IndicatorSubject], ...] = (
     Rule("I03", "any interleaving that keeps each source's own order gives the same numbers", order_of_sources_does_not_matter),
     Rule("I04", "folding two partitions and merging is folding both as one", partitions_add_up),
     Rule("I05", "a late event is applied and counted, however late", late_facts_count),
+    Rule("I09", "persons are only told apart, and quasi identifiers only read when they were made coarse", personal_data_is_not_shown),
     Rule("I06", "how it may be published is said, and what may be has its metadata of Satu Data", publication_is_explicit),
 )
 
@@ -175,11 +192,12 @@ RULES: tuple[Rule[IndicatorSubject], ...] = (
 def load_together(workspace: Workspace) -> Iterable[Problem]:
     """What only all files together show: an indicator defined twice."""
     try:
-        load_indicators(workspace.settings.schemas_roots(), workspace.catalogue)
+        load_indicators(workspace.settings.schemas_roots(), workspace.catalogue, workspace.references)
     except Unloadable:
         return
     except ConfigurationError as error:
-        own = {problem.where for item in _files(workspace) for problem in item.loaded[1]}
+        named = [item for item in _files(workspace) if any(problem.where.startswith(str(item.path)) for problem in error.problems)]
+        own = {problem.where for item in named for problem in item.loaded[1]}
         yield from (problem for problem in error.problems if problem.where not in own)
 
 
@@ -198,5 +216,5 @@ def cases(workspace: Workspace) -> Iterator[Case]:
 
 
 def _files(workspace: Workspace) -> list[IndicatorSubject]:
-    roots = workspace.settings.schemas_roots()
-    return [IndicatorSubject(path, workspace.catalogue) for root in roots for path in sorted((root / "indicators").glob("*.toml"))]
+    paths = [path for root in workspace.settings.schemas_roots() for path in sorted((root / "indicators").glob("*.toml"))]
+    return [IndicatorSubject(path, workspace.catalogue, workspace.references, paths) for path in paths]

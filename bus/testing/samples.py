@@ -1,5 +1,7 @@
 """Samples of an agency: `samples/<source>/<file>` as the agency sends it, and beside it `<file>.expected.json`, what it means.
 
+Of a source that does not read files a sample holds the records as JSON, one a line.
+
 The expectation is a list in the order of the file: {"line": 2, "events": [{"type", "subject", "occurred_at", "data"}]} for an accepted
 record, {"line": 3, "refused": {"rule", "field"}} for one that must go to quarantine. A refused whole file is one entry with its line.
 """
@@ -9,14 +11,18 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
 
 from bus.errors import ConfigurationError, Problem, RecordError
 from bus.events.envelope import Event
-from bus.ingest.csvfile import CsvFile
 from bus.ingest.files import Seen, examine
+from bus.ingest.formats.opening import open_records
+from bus.ingest.intake import read_again
+from bus.ingest.kinds import FilesSpec
 from bus.ingest.manifest import Agency, Meaning
+from bus.ingest.privacy.door import sample_door
 from bus.ingest.source import BadRecord, FileRefused, RawRecord
 
 SUFFIX = ".expected.json"
@@ -64,13 +70,16 @@ class Sample:
         """Every record of the file, read and mapped as the connector does it."""
         meaning = self.agency.meaning(self.source_id)
         spec = self.agency.manifest.sources[self.source_id]
+        if not isinstance(spec, FilesSpec):
+            lines = enumerate(self.path.read_text(encoding="utf-8").splitlines(), 1)
+            return [_outcome(meaning, read_again(text, line)) for line, text in lines if text.strip()]
         info = self.path.stat()
         facts = examine(Seen(self.path, info.st_size, info.st_mtime_ns), encoding=spec.encoding)
         if facts.problem is not None:
             return [Outcome(0, None, refused=RecordError(facts.problem.rule, rule=facts.problem.rule))]
         try:
             with self.path.open("rb") as stream:
-                records = CsvFile(stream, spec, facts.encoding)
+                records = open_records(stream, spec, name=self.path.name, encoding=facts.encoding)
                 return [_outcome(meaning, item) for item in records]
         except FileRefused as error:
             return [Outcome(error.line, None, refused=error)]
@@ -81,14 +90,30 @@ class Sample:
 
 
 def map_values(meaning: Meaning, values: Mapping[str, object]) -> tuple[Event, ...]:
-    """The events of one record. Raises what the mapping raises."""
-    return tuple(meaning.to_events(values))
+    """The events of one record as they leave the door, with the keys of samples. Raises what the mapping raises."""
+    door = sample_door()
+    return tuple(door(event) for event in meaning.to_events(values))
 
 
 def plain_event(event: Event) -> dict[str, object]:
     """An event as an expectation file has it."""
-    data = {name: value.isoformat() if isinstance(value, datetime) else value for name, value in event.data.items()}
-    return {"type": event.type, "subject": event.subject, "occurred_at": event.occurred_at.isoformat(), "data": data}
+    return {"type": event.type, "subject": event.subject, "occurred_at": event.occurred_at.isoformat(), "data": _plain(event.data)}
+
+
+def _plain(value: object) -> object:
+    """A value as JSON has it: times and days as ISO texts, decimals as texts, so that no digit is lost."""
+    match value:
+        case datetime() | date():
+            return value.isoformat()
+        case Decimal():
+            return str(value)
+        case Mapping():
+            return {str(name): _plain(each) for name, each in value.items()}
+        case list() | tuple():
+            return [_plain(each) for each in value]
+        case bytes():
+            return value.hex()
+    return value
 
 
 def samples_of(agency: Agency) -> list[Sample]:

@@ -8,8 +8,10 @@ from pathlib import Path
 
 from bus.errors import ConfigurationError
 from bus.events.catalogue import Catalogue
-from bus.indicators.indicator import Indicator
+from bus.indicators.compose import AnyIndicator
 from bus.indicators.loader import load_indicators
+from bus.indicators.reference import References
+from bus.indicators.reference_files import load_references
 from bus.settings import Settings
 from bus.testing.rule import Unloadable
 
@@ -35,10 +37,18 @@ class Workspace:
             raise Unloadable(error.problems) from error
 
     @cached_property
-    def indicators(self) -> Mapping[str, Indicator]:
+    def references(self) -> References:
+        """All reference tables. Raises `Unloadable` with everything that is wrong with any."""
+        try:
+            return load_references(self.settings.schemas_roots())
+        except ConfigurationError as error:
+            raise Unloadable(error.problems) from error
+
+    @cached_property
+    def indicators(self) -> Mapping[str, AnyIndicator]:
         """All indicators. Raises `Unloadable` with everything that is wrong with any."""
         try:
-            return load_indicators(self.settings.schemas_roots(), self.catalogue)
+            return load_indicators(self.settings.schemas_roots(), self.catalogue, self.references)
         except ConfigurationError as error:
             raise Unloadable(error.problems) from error
 

@@ -1,0 +1,1 @@
+"""The forms in which agencies send files; all of them are read as records with numbers: see `opening.open_records`."""

@@ -1,0 +1,1 @@
+"""A new agency that works from its first minute: what `bus new-agency` writes."""
