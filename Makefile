@@ -3,10 +3,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export VENV
 .DEFAULT_GOAL := help
-.PHONY: help setup ready demo test check bench soak kafka reference lock clean
+.PHONY: help setup ready demo demo-full test check bench soak kafka reference lock clean
 
 help: ## this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
 setup: ## make .venv from the lock, with the command .venv/bin/bus (PYTHON=… chooses the interpreter)
 	@deploy/python/setup.sh
@@ -14,11 +14,14 @@ setup: ## make .venv from the lock, with the command .venv/bin/bus (PYTHON=… c
 ready:
 	@QUIET=1 deploy/python/setup.sh
 
-demo: ready ## the whole bus on this machine with made-up exports, until Ctrl-C (DATA=folder takes real ones)
-	@$(BIN)/bus demo $(if $(DATA),--data "$(DATA)")
+demo: ready ## the whole bus on this machine with a made-up regency, until Ctrl-C (DATA=folder: one agency's real exports)
+	@$(BIN)/bus demo $(if $(DATA),--data "$(DATA)") $(ARGS)
+
+demo-full: ready ## the same with the agencies' systems in PostgreSQL and MariaDB, and sensors at a Mosquitto
+	@$(BIN)/bus demo --full $(ARGS)
 
 test: check ## everything that must hold: check, then all tests (small campaigns)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n auto $(ARGS)
 
 check: ready ## formatting, lint, types, import rules and the bus's own rules
 	$(BIN)/ruff format --check --quiet
@@ -27,10 +30,12 @@ check: ready ## formatting, lint, types, import rules and the bus's own rules
 	$(BIN)/lint-imports
 	$(BIN)/bus check
 
-bench: ready ## our worker against naive Faust and bare getmany, on real Kafka; writes build/bench.json
+bench: ready ## our worker against naive Faust and bare getmany on real Kafka, the cost of state, webhooks; writes build/bench.json
 	@$(BIN)/python -m tests.bench $(ARGS)
+	@$(BIN)/python -m tests.bench.state
+	@$(BIN)/python -m tests.bench.webhook
 
-soak: ready ## the crash and fault campaigns in full size (hours; SIMPUL_SEED=n chooses the first seed)
+soak: ready ## the crash and fault campaigns in full size (an hour or more; SIMPUL_SEED=n: the first seed, SIMPUL_SEEDS=n: n times as many)
 	@SIMPUL_SOAK=1 $(BIN)/python -m pytest -m soak --timeout=7200 $(ARGS)
 
 kafka: ready ## start one real Apache Kafka node on this machine, until Ctrl-C (Java and Maven)

@@ -15,19 +15,21 @@ from typing import NoReturn
 
 import hypothesis
 import pytest
+import structlog
 
 from bus.errors import ConfigurationError
 from bus.kafka.admin import delete_topics
 from bus.kafka.embedded import EmbeddedBroker, embedded_binary
 from bus.kafka.node import KafkaNode, ensure_jars, missing_tools
 from bus.settings import ROOT, KafkaSettings
+from bus.simulation.mosquitto import Mosquitto, mosquitto_binary
 from bus.testing.memory import MemoryLog
 
 #: `make soak`: campaigns and property tests in full size.
 SOAK = os.environ.get("SIMPUL_SOAK") == "1"
 
 #: How many times as much `make soak` generates as `make test`.
-_SOAK_TIMES = 30
+_SOAK_TIMES = 6
 
 hypothesis.settings.register_profile("bus", deadline=None, max_examples=50, print_blob=True)
 hypothesis.settings.register_profile("soak", deadline=None, max_examples=50 * _SOAK_TIMES, print_blob=True)
@@ -44,6 +46,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if isinstance(item, pytest.Function) and hypothesis.is_hypothesis_test(item.function):
             item.add_marker(pytest.mark.soak)
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Bytes name no test: those of an archive hold the time at which it was made, and two processes would not know one another's tests."""
+    return argname if isinstance(val, bytes | bytearray) else None
 
 
 #: Begins the reason of every skip that something missing on this machine causes.
@@ -68,6 +75,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("not run on this machine")
         for reason, count in sorted(reasons.items()):
             terminalreporter.write_line(f"{count} test(s): {reason}")
+
+
+@pytest.fixture(autouse=True)
+def _logging_of_its_own() -> Iterator[None]:
+    """Whatever logging a test configures ends with it: others look at what is logged."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture
@@ -169,3 +183,30 @@ def bus_test_data() -> Path:
     if not folder.is_dir():
         unavailable(f"the real data in {folder}, which are not in the repository; set BUS_TEST_DATA to where they are")
     return folder
+
+
+MakeMosquitto = Callable[..., Mosquitto]
+
+
+@pytest.fixture
+def make_mosquitto(tmp_path: Path) -> Iterator[MakeMosquitto]:
+    """Starts as many MQTT brokers as a test needs, with other settings where it names some; all are ended with it."""
+    if mosquitto_binary() is None:
+        unavailable("Mosquitto: install the package mosquitto")
+    brokers: list[Mosquitto] = []
+
+    def make(**more: object) -> Mosquitto:
+        broker = Mosquitto(tmp_path / f"mosquitto{len(brokers)}", **more)
+        broker.start()
+        brokers.append(broker)
+        return broker
+
+    yield make
+    for broker in brokers:
+        broker.kill()
+
+
+@pytest.fixture
+def mosquitto(make_mosquitto: MakeMosquitto) -> Mosquitto:
+    """A running MQTT broker."""
+    return make_mosquitto()

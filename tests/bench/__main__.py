@@ -2,7 +2,7 @@
 
     python -m tests.bench [--events 2000000] [--naive-events 40000] [--out build/bench.json]
 
-Prints a table, writes a list of {name, ours, peer, ratio, unit}, and exits 1 when a contestant's numbers are wrong. Absolute rates are
+Prints a table, adds to the list of {name, ours, peer, ratio, unit}, and exits 1 when a contestant's numbers are wrong. Absolute rates are
 this machine's; only the ratios mean anything.
 """
 
@@ -33,6 +33,7 @@ from bus.ops.values import read_values
 from bus.ops.wiring import connect
 from bus.settings import ROOT, Settings
 from tests.bench.load import OVERLAY, PARTITIONS, TOPIC, TYPE, Totals, publish, totals
+from tests.bench.results import OUT, Result, record
 
 HERE = Path(__file__).parent
 _console = Console(stderr=True)
@@ -57,7 +58,7 @@ def main() -> int:
     parser.add_argument("--events", type=int, default=2_000_000, help="events in the topic")
     parser.add_argument("--naive-events", type=int, default=40_000, help="how many of them the naive agent gets through (it is slow)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds of ours and of the ceiling; the medians are compared")
-    parser.add_argument("--out", type=Path, default=ROOT / "build" / "bench.json", help="where the result is written")
+    parser.add_argument("--out", type=Path, default=OUT, help="where the result is written")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="simpul-bench-") as scratch:
         node = KafkaNode(Path(scratch) / "kafka")
@@ -71,7 +72,8 @@ def main() -> int:
 
 def _run(bootstrap: str, options: argparse.Namespace, scratch: Path) -> int:
     count = options.events
-    environ = {"BUS_KAFKA__BOOTSTRAP_SERVERS": bootstrap, "BUS_OVERLAY": str(OVERLAY), "BUS_KAFKA__EVENT_PARTITIONS": str(PARTITIONS)}
+    environ = {"BUS_KAFKA__BOOTSTRAP_SERVERS": bootstrap, "BUS_OVERLAY": str(OVERLAY), "BUS_ONLY_AGENCIES": "bench"}
+    environ["BUS_KAFKA__EVENT_PARTITIONS"] = str(PARTITIONS)
     settings = Settings.from_env(environ)
     installation = Installation.load(settings)
     asyncio.run(apply(settings.kafka, installation.topics()))
@@ -206,15 +208,14 @@ def _report(out: Path, ours: list[Rate], ceiling: list[Rate], naive: Rate, wrong
     worker = statistics.median(rate.per_second for rate in ours)
     getmany = statistics.median(rate.per_second for rate in ceiling)
     results = [
-        {"name": "worker_vs_naive_faust", "ours": worker, "peer": naive.per_second, "ratio": worker / naive.per_second, "unit": "events/s"},
-        {"name": "worker_vs_bare_getmany", "ours": worker, "peer": getmany, "ratio": worker / getmany, "unit": "events/s"},
+        Result(name=name, ours=worker, peer=peer, ratio=worker / peer, unit="events/s")
+        for name, peer in (("worker_vs_naive_faust", naive.per_second), ("worker_vs_bare_getmany", getmany))
     ]
     table = Table("name", "ours", "peer", "ratio", title=f"{TYPE}: count and sum by 2 dimensions in 2 windows, {PARTITIONS} partitions")
     for result in results:
-        table.add_row(str(result["name"]), f"{result['ours']:,.0f}/s", f"{result['peer']:,.0f}/s", f"{result['ratio']:.2f}")
+        table.add_row(result["name"], f"{result['ours']:,.0f}/s", f"{result['peer']:,.0f}/s", f"{result['ratio']:.2f}")
     Console().print(table)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    record(out, results)
     _console.print(
         f"written to {out}; rounds, ours: {[f'{rate.per_second:,.0f}' for rate in ours]}, getmany: {[f'{rate.per_second:,.0f}' for rate in ceiling]}"
     )

@@ -1,4 +1,4 @@
-"""C rules on every subject of the repository."""
+"""C and A rules on every subject of the repository."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ from bus.testing.kit import cases
 from bus.testing.rule import Case
 
 
-@pytest.mark.parametrize("case", list(cases(Settings(), families=("connectors",))), ids=lambda case: case.id)
+@pytest.mark.parametrize("case", list(cases(Settings(), families=("connectors", "agencies"))), ids=lambda case: case.id)
 def test_connectors(case: Case) -> None:
     assert case.run() == []

@@ -119,6 +119,21 @@ async def test_the_end_counts_every_record_of_a_batch(log: Log, prefix: str) -> 
     assert await log.reader.beginning(place) == 0
 
 
+async def test_ends_are_asked_together(log: Log, prefix: str) -> None:
+    names = [f"{prefix}.{number}" for number in range(12)]
+    for name in names:
+        await log.create(name, 2, False)
+    for number, name in enumerate(names):
+        if number:
+            await log.publisher.send(numbered(name, number))
+    places = [TopicPartition(name, part) for name in names for part in (0, 1)]
+    assert await log.reader.ends(places) == [await log.reader.end(place) for place in places]
+    assert await log.reader.ends(places) == [number * (part == 0) for number in range(12) for part in (0, 1)]
+    assert await log.reader.ends([]) == []
+    with pytest.raises(FatalError):
+        await log.reader.ends([*places, TopicPartition(f"{prefix}.none", 0)])
+
+
 async def test_a_range_is_read_from_its_start_to_before_its_stop(log: Log, prefix: str) -> None:
     await log.create(prefix, 1, False)
     place = TopicPartition(prefix, 0)
@@ -210,14 +225,14 @@ async def test_snapshots_are_kept_and_found(log: Log, prefix: str) -> None:
     store = KafkaSnapshotStore(log.publisher, log.reader, topic=prefix)
     assert await store.load("fold/a") is None
     for offset in (10, 20, 30):
-        await store.save("fold/a", offset, [b"chunk-%d" % offset, b"same"])
-        await store.save("merge/0", offset, [])
+        await store.save("fold/a", offset, {"hot": b"chunk-%d" % offset, "cold": b"same" if offset == 10 else None})
+        await store.save("merge/0", offset, {})
     late = KafkaSnapshotStore(log.publisher, log.reader, topic=prefix)
-    await late.save("fold/a", 15, [b"late"])
+    await late.save("fold/a", 15, {"hot": b"late", "cold": b"same"})
     for reader in (store, late, KafkaSnapshotStore(log.publisher, log.reader, topic=prefix)):
         found = await reader.load("fold/a")
         assert found is not None
-        assert (found.unit, found.offset, found.chunks) == ("fold/a", 30, (b"chunk-30", b"same"))
+        assert (found.unit, found.offset, found.blocks) == ("fold/a", 30, {"hot": b"chunk-30", "cold": b"same"})
         assert await reader.newest() == {"fold/a": 30, "merge/0": 30}
         assert await reader.newest("fold/") == {"fold/a": 30}
     await late.forget("fold/a")
@@ -225,5 +240,5 @@ async def test_snapshots_are_kept_and_found(log: Log, prefix: str) -> None:
     for reader in (store, late, KafkaSnapshotStore(log.publisher, log.reader, topic=prefix)):
         assert await reader.load("fold/a") is None
         assert await reader.newest() == {"merge/0": 30}
-    await store.save("fold/a", 5, [b"anew"])
+    await store.save("fold/a", 5, {"hot": b"anew"})
     assert await late.newest("fold/") == {"fold/a": 5}

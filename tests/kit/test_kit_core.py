@@ -44,7 +44,7 @@ def test_engine(folder: Path) -> None:
     roots = [ROOT / "schemas", BROKEN.parent / "whole" / "schemas"]
     path = roots[1] / "indicators" / "pasar.score_mean.toml"
     faulty = runpy.run_path(str(folder / "fold.py"))["Faulty"]
-    subject = IndicatorSubject(path, Catalogue.load(roots), faulty)
+    subject = IndicatorSubject(path, Catalogue.load(roots), unit=faulty)
     assert _failing({rule.id: list(rule.check(subject)) for rule in rules_indicators.RULES}) == {folder.name}
 
 

@@ -25,10 +25,15 @@ class Ended:
     err: str
 
 
-def environ_for(data_dir: Path, broker: KafkaSettings | None = None, **more: str) -> dict[str, str]:
-    """An environment without the tester's own BUS_ settings; `broker` None lets the command start an embedded one."""
+def environ_for(data_dir: Path, broker: KafkaSettings | None = None, *, only: str = "", **more: str) -> dict[str, str]:
+    """An environment without the tester's own BUS_ settings; `broker` None lets the command start an embedded one.
+
+    `only`: the one agency that is served, where the others would only cost time.
+    """
     environ = {name: value for name, value in os.environ.items() if not name.startswith("BUS_")}
     environ |= {"PYTHONPATH": str(ROOT), "BUS_DATA_DIR": str(data_dir), "NO_COLOR": "1", "COLUMNS": "200", **more}
+    if only:
+        environ["BUS_ONLY_AGENCIES"] = only
     if broker is not None:
         environ["BUS_KAFKA__BOOTSTRAP_SERVERS"] = broker.bootstrap_servers
         environ["BUS_KAFKA__EMBEDDED"] = str(broker.embedded).lower()

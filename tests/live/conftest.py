@@ -9,7 +9,7 @@ import pytest
 
 from bus.settings import ROOT
 from tests.conftest import SOAK
-from tests.live.campaign import Outcome, prepare_input
+from tests.live.campaign import ONLY, Outcome, prepare_input
 from tests.live.cli_process import bus, environ_for
 
 #: More than a minute for what test_streams.py shows at a smaller size: `make soak` runs it.
@@ -27,7 +27,10 @@ def campaign_input(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def undisturbed(campaign_input: Path, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     """A run over that input, as fast as it can, with nothing done to it."""
     folder = tmp_path_factory.mktemp("undisturbed")
-    ended = bus(["run", "--until-idle", "--input", f"dlh={campaign_input}", "--export", str(folder / "out")], environ_for(folder / "data"))
+    ended = bus(
+        ["run", "--until-idle", "--input", f"dlh={campaign_input}", "--export", str(folder / "out")],
+        environ_for(folder / "data", only=ONLY),
+    )
     assert ended.code == 0, ended.err
     outcome = Outcome.of(folder / "out", ended)
     assert outcome.files

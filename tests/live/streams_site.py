@@ -67,8 +67,8 @@ class Site:
         self.schemas = write_schemas(folder / "overlay" / "schemas")
         kafka = kafka.model_copy(update={"retry_seconds": 30.0})
         streams = StreamsSettings(group=f"g{uuid.uuid4().hex[:8]}", snapshot_seconds=0.5, max_poll_records=2_000, reload_seconds=0.3)
-        self.settings = Settings(kafka=kafka, streams=streams, overlay=(folder / "overlay",))
-        self.catalogue = Catalogue.load(self.settings.schemas_roots())
+        self.settings = Settings(kafka=kafka, streams=streams, overlay=(folder / "overlay",), only_agencies=("test",))
+        self.catalogue = Catalogue.load(self.settings.schemas_roots(), self.settings.only_agencies)
         self.codec = Codec(self.catalogue)
         self.publisher = KafkaPublisher(kafka)
         self.reader = KafkaLogReader(kafka)
@@ -98,6 +98,7 @@ class Site:
             "BUS_KAFKA__EMBEDDED": str(kafka.embedded).lower(),
             "BUS_KAFKA__RETRY_SECONDS": "30",
             "BUS_OVERLAY": str(self.settings.overlay[0]),
+            "BUS_ONLY_AGENCIES": ":".join(self.settings.only_agencies),
             "BUS_STREAMS__GROUP": streams.group,
             "BUS_STREAMS__INSTANCE": name,
             "BUS_STREAMS__SNAPSHOT_SECONDS": str(streams.snapshot_seconds),

@@ -74,7 +74,7 @@ async def test_one_freezes_beyond_its_session_and_wakes_beside_its_successor(sit
 
 
 @pytest.mark.parametrize("clean_broker", sized([_KAFKA], ["embedded", _KAFKA]), indirect=True)
-@pytest.mark.parametrize("seed", seeds(1, 3))
+@pytest.mark.parametrize("seed", seeds(1, 1))
 async def test_workers_join_leave_die_and_freeze_at_random(seed: int, site: CommandSite) -> None:
     campaign = Campaign(site, random.Random(seed))
     stop = asyncio.Event()

@@ -60,14 +60,19 @@ async def test_clients_survive_a_broker_that_goes_away(how: str, kafka_node: Kaf
         for place in places:
             found = await sent_numbers(reader, place)
             wanted = list(range(place.partition, calls * size, 2))
-            # Idempotent: what was sent again is not there twice, and nothing stands before what it was sent after.
-            assert found == wanted
+            # Nothing is missing, and nothing stands before what it was sent after; a batch whose acknowledgement was lost may be there twice.
+            assert list(dict.fromkeys(found)) == wanted
+            assert len(found) <= len(wanted) + size
 
 
 async def test_a_broker_that_stays_away_is_given_up_on(kafka_node: KafkaNode, settings_of: SettingsOf, prefix: str) -> None:
-    settings = settings_of(kafka_node).model_copy(update={"retry_seconds": 2.0, "request_timeout_seconds": 1.0})
-    await apply(settings, [Topic(prefix, 1)])
+    patient = settings_of(kafka_node)
+    settings = patient.model_copy(update={"retry_seconds": 2.0, "request_timeout_seconds": 1.0})
+    await apply(patient, [Topic(prefix, 1)])
     place = TopicPartition(prefix, 0)
+    # A topic just made may be without a leader for longer than the impatient ones wait.
+    async with KafkaPublisher(patient) as publisher:
+        await publisher.send([Message(prefix, 0, b"k", b"9")])
     async with KafkaPublisher(settings) as publisher, KafkaLogReader(settings) as reader:
         await publisher.send([Message(prefix, 0, b"k", b"0")])
         await asyncio.to_thread(kafka_node.kill)
@@ -81,7 +86,7 @@ async def test_a_broker_that_stays_away_is_given_up_on(kafka_node: KafkaNode, se
         # The same objects work again once the broker is back.
         await publisher.send([Message(prefix, 0, b"k", b"2")])
         found = await sent_numbers(reader, place)
-        assert found in ([0, 2], [0, 1, 2])
+        assert found in ([9, 0, 2], [9, 0, 1, 2])
 
 
 async def test_snapshots_stay_whole_while_kafka_compacts_them(kafka_node: KafkaNode, settings_of: SettingsOf, prefix: str) -> None:
@@ -92,10 +97,10 @@ async def test_snapshots_stay_whole_while_kafka_compacts_them(kafka_node: KafkaN
     async with KafkaPublisher(settings) as publisher, KafkaLogReader(settings) as reader:
         store = KafkaSnapshotStore(publisher, reader, topic=prefix)
         for offset in range(1, 200):
-            await store.save("fold/a", offset, [b"%d" % offset, b"x" * 500])
+            await store.save("fold/a", offset, {"hot": b"%d" % offset, "cold": b"x" * 500 if offset % 9 == 1 else None})
             found = await KafkaSnapshotStore(publisher, reader, topic=prefix).load("fold/a")
             assert found is not None
-            assert found.offset == offset
+            assert (found.offset, found.blocks) == (offset, {"hot": b"%d" % offset, "cold": b"x" * 500})
             if offset > 60 and await count(reader, place) < await reader.end(place) - 50:
                 break
             await asyncio.sleep(0.1)

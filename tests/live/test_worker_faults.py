@@ -31,9 +31,9 @@ runpy.run_module("bus.streams", run_name="__main__")
 def test_a_fault_after_the_start_ends_the_process(
     embedded_broker: EmbeddedBroker, settings_of: Callable[[EmbeddedBroker], KafkaSettings], tmp_path: Path
 ) -> None:
-    settings = Settings(kafka=settings_of(embedded_broker))
+    settings = Settings(kafka=settings_of(embedded_broker), only_agencies=("dlh",))
     asyncio.run(apply_topics(settings, Installation.load(settings).topics()))
-    environ = environ_for(tmp_path, settings.kafka, BUS_STREAMS__GROUP="faulty")
+    environ = environ_for(tmp_path, settings.kafka, only="dlh", BUS_STREAMS__GROUP="faulty")
     ended = subprocess.run([sys.executable, "-c", _FAULTY], env=environ, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == EXIT_FAULT
     assert "side work cannot begin" in ended.stdout + ended.stderr

@@ -29,11 +29,13 @@ from bus.testing.clock import ManualClock
 from bus.testing.faults import Cluster, Fault
 from bus.testing.gate import GatedPublisher, Killed, Lifeline
 from tests.pipeline.histories import SAMPLE, Expected, Fact, expected
-from tests.pipeline.lives import CATALOGUE, CODEC, INDICATORS, Rows, rows
+from tests.pipeline.scenes import CATALOGUE, CODEC, INDICATORS, Rows, rows
 
 SAMPLES = {name: each for name, each in INDICATORS.items() if name.startswith("lab.sample_")}
 LONG_AGO = 1_700_000_000
 _MAX_LIVES = 100
+#: What another process writes while one sleeps; a delivery of these histories writes about so much between two looks at its lease.
+_STEPS_A_SLEEP = 8
 
 MANIFEST = """
 id = "lab"
@@ -212,9 +214,17 @@ class Laboratory:
         log = self.cluster.log
         runner = Runner(
             self._agency, publisher=publisher, reader=log, snapshots=KafkaSnapshotStore(publisher, log), codec=CODEC, settings=self._settings,
-            folders={"lab": self.folder}, clock=self._clock, sleep=self._clock.sleep,
+            folders={"lab": self.folder}, clock=self._clock, sleep=self._sleep,
         )  # fmt: skip
         await runner.run(until_end=True)
+
+    async def _sleep(self, seconds: float) -> None:
+        """Time passes after the others have done a few things: a process that waits for a lease would otherwise let it run out while its
+        holder writes a handful of records, and two of them would take it from one another for ever.
+        """
+        for _ in range(_STEPS_A_SLEEP):
+            await asyncio.sleep(0)
+        await self._clock.sleep(seconds)
 
     async def _replay(self, publisher: GatedPublisher) -> None:
         keys, log = self._settings.data_dir / "keys", self.cluster.log

@@ -39,7 +39,8 @@ def installation() -> tuple[Catalogue, Mapping[str, Indicator]]:
     """The harness's own event types and indicators."""
     roots = [Path(__file__).parents[2] / "schemas", OVERLAY / "schemas"]
     catalogue = Catalogue.load(roots)
-    return catalogue, {name: each for name, each in load_indicators(roots, catalogue).items() if name.startswith("lab.")}
+    found = load_indicators(roots, catalogue)
+    return catalogue, {name: each for name, each in found.items() if name.startswith("lab.") and isinstance(each, Indicator)}
 
 
 @dataclass(frozen=True, slots=True)

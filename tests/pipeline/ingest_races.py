@@ -49,7 +49,7 @@ async def a_race_for_a_number(base: Path) -> None:
 @scenario
 async def a_late_claim(base: Path) -> None:
     """It is stopped before its claim; its successor gives the number to an older file and dies at any effect; then the claim is written."""
-    for effect in range(18):
+    for effect in range(22):
         world = lab_world(base / str(effect), kind="append")
         older = world.put("older.csv", *(f"{n},o" for n in range(10, 16)), header=HEADER)
         hidden = older.rename(older.with_suffix(".away"))

@@ -96,7 +96,10 @@ async def failing_sends(base: Path) -> None:
 
 @scenario
 async def order_of_effects(base: Path) -> None:
-    """Claim, then (events, quarantine, checkpoint) for each batch, then the rows, then the checkpoint that says done; nothing else."""
+    """Claim, then (events, quarantine, checkpoint) for each batch, then heartbeats, the rows and the checkpoint that says done; nothing else.
+
+    A file that is refused ends in a record in quarantine, without heartbeats.
+    """
     world = lab_world(base)
     deliver_tables(world)
     kinds = {"bus.claims": "C", "bus.snapshots": "S", "bus.checkpoints": "P", "quarantine.lab": "Q", **dict.fromkeys(world.topics, "E")}
@@ -104,11 +107,11 @@ async def order_of_effects(base: Path) -> None:
 
     def note(message: Message) -> None:
         if not (message.key or b"").startswith(b"lease|"):
-            effects.append(kinds[message.topic])
+            effects.append("H" if message.topic in world.topics and message.value is None else kinds[message.topic])
 
     world.log.on_effect = note
     await world.run()
-    assert re.fullmatch(r"(C(((E+Q*|Q+)P)*Q*S+)?P)+", "".join(effects)), "".join(effects)
+    assert re.fullmatch(r"(C(((E+Q*|Q+)P)*(HHHH|Q+)S+)?P)+", "".join(effects)), "".join(effects)
 
 
 # positions
@@ -127,7 +130,7 @@ async def three_events(base: Path) -> None:
 @scenario
 async def an_older_file_appears(base: Path) -> None:
     """It dies at any effect of its first delivery; then a file comes that is older than the one it was reading."""
-    for effect in range(16):
+    for effect in range(20):
         world = lab_world(base / str(effect))
         older = world.put("older.csv", *(f"{n},o" for n in range(20, 26)), header=HEADER)
         hidden = older.rename(older.with_suffix(".away"))

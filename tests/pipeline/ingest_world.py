@@ -10,12 +10,15 @@ from pathlib import Path
 from bus.events.catalogue import Catalogue
 from bus.events.codec import Codec, envelope_of
 from bus.events.envelope import Envelope
+from bus.events.heartbeat import heartbeat_of
 from bus.ingest.deliver import Progress
 from bus.ingest.manifest import Agency, discover
+from bus.ingest.privacy.keys import door_of
 from bus.ingest.quarantine import Entry, Place
-from bus.ingest.runner import Runner, Sleep
+from bus.ingest.retry import Sleep
+from bus.ingest.runner import Runner
 from bus.ingest.seal import private_key_path, sealer_for
-from bus.kafka.ports import Message, Publisher
+from bus.kafka.ports import Message, Publisher, Record
 from bus.kafka.snapshots import KafkaSnapshotStore
 from bus.ops.quarantine import Replayed, list_quarantine, replay
 from bus.settings import ROOT, Settings
@@ -64,7 +67,7 @@ class World:
 
     @property
     def settings(self) -> Settings:
-        return Settings.from_env(self.environ)
+        return Settings.from_env(self.environ, agencies=[self.agency_id])
 
     @property
     def agency(self) -> Agency:
@@ -116,14 +119,19 @@ class World:
             self.log.on_effect = None
         return False
 
+    def envelope(self, record: Record) -> Envelope | None:
+        """The event that a record of an event topic holds; None when it is a heartbeat."""
+        if record.value is None:
+            assert heartbeat_of(record.headers) is not None
+            return None
+        return envelope_of(record.topic.removeprefix("events."), self.codec.decode(record.value, record.headers))
+
     def envelopes(self) -> list[Envelope]:
         """All events in the log, in the order of (source, sequence)."""
         found = []
         for topic in self.topics:
             for partition in range(self.log.topics[topic]):
-                for record in self.log.records(topic, partition):
-                    assert record.value is not None
-                    found.append(envelope_of(topic.removeprefix("events."), self.codec.decode(record.value, record.headers)))
+                found += [envelope for record in self.log.records(topic, partition) if (envelope := self.envelope(record)) is not None]
         return sorted(found, key=lambda envelope: (envelope.source, envelope.sequence))
 
     def folded(self) -> list[Envelope]:
@@ -133,9 +141,8 @@ class World:
             for partition in range(self.log.topics[topic]):
                 highest: dict[str, int] = {}
                 for record in self.log.records(topic, partition):
-                    assert record.value is not None
-                    envelope = envelope_of(topic.removeprefix("events."), self.codec.decode(record.value, record.headers))
-                    if envelope.sequence > highest.get(envelope.source, -1):
+                    envelope = self.envelope(record)
+                    if envelope is not None and envelope.sequence > highest.get(envelope.source, -1):
                         highest[envelope.source] = envelope.sequence
                         kept.append(envelope)
         return sorted(kept, key=lambda envelope: (envelope.source, envelope.sequence))
@@ -158,6 +165,7 @@ class World:
         return await replay(
             self.agency, publisher=self.log, reader=self.log, snapshots=KafkaSnapshotStore(self.log, self.log), codec=self.codec, clock=self.clock,
             keys=keys, private_key=private_key_path(keys, self.agency_id), indicators={}, places=places or None,
+            door=door_of(self.agency, self.settings, self.clock),
         )  # fmt: skip
 
     def everything_clear(self) -> str:

@@ -3,44 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from fractions import Fraction
-from functools import partial
 from typing import Any
-from unittest import mock
 
-import bus.indicators.fold
-import bus.streams.folding
-from bus.events.codec import Codec
-from bus.indicators.fold import Batch, FoldUnit
-from bus.indicators.indicator import Indicator, compile_indicator
-from bus.indicators.merge import MergeUnit
-from bus.indicators.outputs import Output
-from bus.indicators.partial import encode
-from bus.kafka.ports import Snapshot, SnapshotStore, TopicPartition
+from bus.kafka.ports import LogReader, Publisher, Snapshot, TopicPartition
 from bus.kafka.snapshots import KafkaSnapshotStore
 from bus.kafka.topics import CONTROL, PARTIALS
-from bus.ops.values import read_values
-from bus.testing.faults import Cluster, Fault
-from bus.testing.memory import MemoryLog
-from tests.pipeline.histories import TYPES, Expected, Fact, installation, publish
+from bus.testing.faults import Cluster
+from tests.pipeline.crumbled import crumbled
+from tests.pipeline.scenes import LAB, Plan, Rows, Scene, rows
 
-CATALOGUE, INDICATORS = installation()
-CODEC = Codec(CATALOGUE)
-
-Rows = dict[str, list[tuple[Any, ...]]]
-Plan = Mapping[int, Fault]
-Life = Callable[[Sequence[Fact], Plan], Coroutine[Any, Any, tuple[Rows, Cluster]]]
+Life = Callable[[Sequence[Any], Plan, Scene], Coroutine[Any, Any, tuple[Rows, Cluster]]]
 
 
-def cluster_of(plan: Plan, indicators: Mapping[str, Indicator] = INDICATORS) -> Cluster:
-    """A cluster of the harness's own types."""
-    return Cluster(CATALOGUE, indicators, event_types=TYPES, plan=plan)
-
-
-async def work(cluster: Cluster, published: Sequence[Fact], *, batch: int = 3) -> None:
+async def work(cluster: Cluster, published: Sequence[Any], *, batch: int = 3, scene: Scene = LAB) -> None:
     """Some events arrive; most are worked on in small batches, with snapshots between the stages, and some are left over."""
-    publish(cluster.log, CODEC, published, 2)
+    scene.put(cluster.log, published)
     for partition in cluster.events:
         await cluster.deliver(partition, batch)
     await cluster.tick()
@@ -50,7 +27,7 @@ async def work(cluster: Cluster, published: Sequence[Fact], *, batch: int = 3) -
     await cluster.tick()
 
 
-async def rest(cluster: Cluster) -> tuple[Rows, Cluster]:
+async def rest(cluster: Cluster, scene: Scene = LAB) -> tuple[Rows, Cluster]:
     """Everything comes to its end; then stopped processes go on, the broker compacts, and everything comes to its end again."""
     await cluster.drain()
     await cluster.proceed_all()
@@ -60,76 +37,93 @@ async def rest(cluster: Cluster) -> tuple[Rows, Cluster]:
     return await rows(cluster), cluster
 
 
-async def ordinary(published: Sequence[Fact], plan: Plan, *, batch: int = 3, late: bool = True) -> tuple[Rows, Cluster]:
+async def ordinary(published: Sequence[Any], plan: Plan, scene: Scene = LAB, *, batch: int = 3, late: bool = True) -> tuple[Rows, Cluster]:
     """Two halves of the history. Stopped processes go on at the end (`late`) or after each half."""
-    cluster = cluster_of(plan)
+    cluster = scene.cluster(plan)
     half = len(published) // 2
     for stretch in (published[:half], published[half:]):
-        await work(cluster, stretch, batch=batch)
+        await work(cluster, stretch, batch=batch, scene=scene)
         if not late:
             await cluster.proceed_all()
         cluster.compact()
-    return await rest(cluster)
+    return await rest(cluster, scene)
 
 
-async def soon(published: Sequence[Fact], plan: Plan) -> tuple[Rows, Cluster]:
+async def soon(published: Sequence[Any], plan: Plan, scene: Scene = LAB) -> tuple[Rows, Cluster]:
     """As `ordinary`; stopped processes go on after each half."""
-    return await ordinary(published, plan, late=False)
+    return await ordinary(published, plan, scene, late=False)
 
 
-async def astray(published: Sequence[Fact], plan: Plan) -> tuple[Rows, Cluster]:
+async def astray(published: Sequence[Any], plan: Plan, scene: Scene = LAB) -> tuple[Rows, Cluster]:
     """The group's commits went back, then forward; batches come after revocation, and of partitions that were given away."""
-    cluster = cluster_of(plan)
+    cluster = scene.cluster(plan)
     third = max(1, len(published) // 3)
-    await work(cluster, published[:third])
+    await work(cluster, published[:third], scene=scene)
     await cluster.start(wrong_positions=-2)
-    await work(cluster, published[third : 2 * third])
+    await work(cluster, published[third : 2 * third], scene=scene)
     former = await cluster.running()
     await cluster.rebalance()
     await cluster.start(wrong_positions=+1)
-    await work(cluster, published[2 * third :])
+    await work(cluster, published[2 * third :], scene=scene)
     for partition in (*cluster.events, *cluster.partials):
         if former.alive and former is not cluster.active:
             await cluster.deliver(partition, 2, former)
-    return await rest(cluster)
+    return await rest(cluster, scene)
 
 
-async def redefined(published: Sequence[Fact], plan: Plan) -> tuple[Rows, Cluster]:
+async def redefined(published: Sequence[Any], plan: Plan, scene: Scene = LAB) -> tuple[Rows, Cluster]:
     """In mid-life an indicator appears, and another is defined anew (version 2): both cover the whole past."""
-    before = {name: each for name, each in INDICATORS.items() if name not in ("lab.sample_mean", "lab.reading_min")}
-    before["lab.sample_max"] = older(INDICATORS["lab.sample_max"])
-    cluster = cluster_of(plan, before)
+    cluster = scene.cluster(plan, scene.before)
     half = len(published) // 2
-    await work(cluster, published[:half])
+    await work(cluster, published[:half], scene=scene)
     await cluster.drain()
-    await cluster.take(INDICATORS)
-    await work(cluster, published[half:], batch=2)
+    if scene.between is not None:
+        await cluster.take(scene.between)
+    await cluster.take(scene.indicators)
+    await work(cluster, published[half:], batch=2, scene=scene)
     await cluster.side_work()
-    return await rest(cluster)
+    return await rest(cluster, scene)
 
 
-async def forgetful(published: Sequence[Fact], plan: Plan) -> tuple[Rows, Cluster]:
-    """Merge loses its snapshots, and retention takes the partials that made them."""
-    cluster = cluster_of(plan)
+async def forget_requests(cluster: Cluster) -> None:
+    """A day has passed: nobody is asked any more to repeat what was asked for then."""
+    place = TopicPartition(CONTROL, 0)
+    cluster.log.trim(place, await cluster.log.end(place))
+
+
+async def redeployed(published: Sequence[Any], plan: Plan, scene: Scene = LAB) -> tuple[Rows, Cluster]:
+    """As `redefined`, but the worker is stopped in the middle of its work, and its successor has the new files from its start on."""
+    cluster = scene.cluster(plan, scene.before)
     half = len(published) // 2
-    await work(cluster, published[:half])
+    await work(cluster, published[:half], scene=scene)
+    cluster.indicators = dict(scene.indicators)
+    cluster.declare()
+    await forget_requests(cluster)
+    await cluster.start()
+    await work(cluster, published[half:], batch=2, scene=scene)
+    await cluster.side_work()
+    return await rest(cluster, scene)
+
+
+async def forgetful(published: Sequence[Any], plan: Plan, scene: Scene = LAB) -> tuple[Rows, Cluster]:
+    """Merge loses its snapshots, and retention takes the partials that made them."""
+    cluster = scene.cluster(plan)
+    half = len(published) // 2
+    await work(cluster, published[:half], scene=scene)
     await cluster.drain()
-    cluster.make_store = lambda publisher, log: Amnesia(KafkaSnapshotStore(publisher, log), "merge/")
+    cluster.make_store = Amnesia
     for partition in cluster.partials:
         cluster.log.trim(TopicPartition(PARTIALS, partition.partition), await cluster.log.end(partition))
-    cluster.log.trim(TopicPartition(CONTROL, 0), await cluster.log.end(TopicPartition(CONTROL, 0)))
+    await forget_requests(cluster)
     await cluster.start()
-    await work(cluster, published[half:])
-    return await rest(cluster)
+    await work(cluster, published[half:], scene=scene)
+    return await rest(cluster, scene)
 
 
-async def crumbs(published: Sequence[Fact], plan: Plan) -> tuple[Rows, Cluster]:
-    """As `ordinary`, with snapshots in many chunks and partials in many parts."""
-    with (
-        mock.patch.object(bus.indicators.fold, "CHUNK_BYTES", 250),
-        mock.patch.object(bus.streams.folding, "encode", partial(encode, max_bytes=420)),
-    ):
-        return await ordinary(published, plan)
+async def crumbs(published: Sequence[Any], plan: Plan, scene: Scene = LAB) -> tuple[Rows, Cluster]:
+    """As `ordinary`, with states in many blocks that are hardly ever in memory, and partials in many parts."""
+    with crumbled():
+        return await ordinary(published, plan, scene)
 
 
 LIVES: Mapping[str, Life] = {
@@ -137,84 +131,22 @@ LIVES: Mapping[str, Life] = {
     "soon": soon,
     "astray": astray,
     "redefined": redefined,
+    "redeployed": redeployed,
     "forgetful": forgetful,
     "crumbs": crumbs,
 }
 
 
-class Amnesia:
-    """A snapshot store that has forgotten some units."""
+class Amnesia(KafkaSnapshotStore):
+    """A snapshot store that has forgotten the units of merge that it did not write itself."""
 
-    def __init__(self, store: SnapshotStore, prefix: str) -> None:
-        self._store = store
-        self._prefix = prefix
-        self._since: dict[str, int] = {}
+    def __init__(self, publisher: Publisher, reader: LogReader) -> None:
+        super().__init__(publisher, reader)
+        self._since: set[str] = set()
 
-    async def save(self, unit: str, offset: int, chunks: Sequence[bytes]) -> None:
-        self._since[unit] = offset
-        await self._store.save(unit, offset, chunks)
+    async def save(self, unit: str, offset: int, blocks: Mapping[str, bytes | None], *, base: int | None = None) -> None:
+        self._since.add(unit)
+        await super().save(unit, offset, blocks, base=base)
 
-    async def load(self, unit: str) -> Snapshot | None:
-        return None if unit.startswith(self._prefix) and unit not in self._since else await self._store.load(unit)
-
-    async def newest(self, prefix: str = "") -> Mapping[str, int]:
-        return await self._store.newest(prefix)
-
-    async def forget(self, unit: str) -> None:
-        await self._store.forget(unit)
-
-
-def older(indicator: Indicator) -> Indicator:
-    """The indicator as its version 1 was: it left out what is not above zero."""
-    spec = indicator.spec.model_copy(update={"version": indicator.version - 1, "where": "amount > 0"})
-    former, problems = compile_indicator(spec, indicator.event, indicator.id)
-    assert former is not None, problems
-    return former
-
-
-async def rows(cluster: Cluster) -> Rows:
-    """What any reader of the output topics is left with."""
-    return {
-        name: [_numbers(output) for output in await read_values(cluster.log, CODEC, name) if output.n]
-        for name in sorted(cluster.indicators)
-    }
-
-
-def in_one_go(published: Sequence[Fact]) -> Rows:
-    """Every row, status and revision included, from one batch for each partition and one whole partial of each fold."""
-    log = MemoryLog({f"events.{name}": 2 for name in TYPES})
-    publish(log, CODEC, published, 2)
-    found: Rows = {}
-    for name, indicator in sorted(INDICATORS.items()):
-        merge = MergeUnit.new(0)
-        for partition in range(2):
-            records = log.records(indicator.topic, partition)
-            unit = FoldUnit.new(indicator, indicator.topic, partition, 2)
-            if records:
-                frame = CODEC.decode_batch(indicator.event_type, [r.value or b"" for r in records], [r.offset for r in records])
-                unit.apply(Batch(frame, 0, len(records) - 1))
-            merge.apply([(partition, value) for value in encode(unit.full_partial())])
-        found[name] = [_numbers(output) for output in merge.full_outputs() if output.n]
-    return found
-
-
-def _numbers(output: Output) -> tuple[object, ...]:
-    return (
-        output.window_start_us, tuple(output.dimensions.values()), output.value, output.numerator, output.denominator,
-        output.n, output.revision, output.status,
-    )  # fmt: skip
-
-
-def exact(found: Rows) -> Expected:
-    """The rows in the oracle's form."""
-    epoch = datetime(1970, 1, 1, tzinfo=UTC)
-    return {
-        name: {
-            ((epoch + timedelta(microseconds=row[0], hours=7)).replace(tzinfo=None), row[1][0]): (
-                row[5],
-                Fraction(row[3]) / Fraction(row[4]),
-            )
-            for row in each
-        }
-        for name, each in found.items()
-    }
+    async def load(self, unit: str, wanted: Callable[[str], bool] | None = None) -> Snapshot | None:
+        return None if unit.startswith("merge/") and unit not in self._since else await super().load(unit, wanted)

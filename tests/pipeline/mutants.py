@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,13 +11,16 @@ import polars as pl
 import pytest
 
 import bus.indicators.fold
-import bus.kafka.snapshots
 import bus.streams.replay
 import bus.streams.worker
 import bus.testing.faults
+from bus.indicators import columns
 from bus.indicators.batch import Batch
+from bus.indicators.changes import entered
 from bus.indicators.fold import FoldUnit
+from bus.indicators.fold_state import HEAD, FoldState
 from bus.kafka.ports import Message, Snapshot, TopicPartition
+from bus.kafka.snapshot_log import END, STATE, Listing, UnitLog
 from bus.kafka.topics import SNAPSHOTS
 from bus.streams.lane import Lane
 from bus.streams.loading import LaneLoader
@@ -66,19 +69,17 @@ def continues_another_definition(patch: pytest.MonkeyPatch) -> None:
                     found = await self.store.load(other)
         return found
 
-    def load(indicator: Any, topic: str, partition: int, partitions: int, offset: int, chunks: Sequence[bytes]) -> FoldUnit:
-        lines = b"".join(chunks).split(b"\n")
-        head = json.loads(lines[0])
-        head["unit"] = FoldUnit(indicator, topic, partition, partitions).unit_id
-        return original(indicator, topic, partition, partitions, offset, [b"\n".join([json.dumps(head).encode(), *lines[1:]])])
+    def load(self: FoldState, unit_id: str, offset: int, blocks: Mapping[str, bytes], elsewhere: Any = ()) -> None:
+        (head,) = columns.decode(blocks[HEAD])
+        original(self, unit_id, offset, {**blocks, HEAD: columns.encode([{**head, "unit": unit_id}])}, elsewhere)
 
     async def every_name(self: LaneLoader[Any, Any], partition: Any, generation: int, known: Any, **options: Any) -> Any:
         return await load_lane(self, partition, generation, {*known, *self.work.unit_ids(partition)}, **options)
 
-    original, load_lane = FoldUnit.load, LaneLoader.load_lane
+    original, load_lane = FoldState.load, LaneLoader.load_lane
     patch.setattr(LaneLoader, "load_lane", every_name)
     patch.setattr(LaneLoader, "_choose_snapshot", any_version)
-    patch.setattr(FoldUnit, "load", staticmethod(load))
+    patch.setattr(FoldState, "load", load)
 
 
 @mutant("R1", "a new or changed definition is folded from offset 0", "redefined")
@@ -110,10 +111,11 @@ def joins_before_it_has_caught_up(patch: pytest.MonkeyPatch) -> None:
 def counts_batches_as_revisions(patch: pytest.MonkeyPatch) -> None:
     partial = FoldUnit._partial
 
-    def counted(self: FoldUnit, first: int, keys: Any, **options: Any) -> Any:
+    def counted(self: FoldUnit, first: int, keys: Any, heard: Any, **options: Any) -> Any:
         for key in keys:
-            self._cells[key][1] += 1
-        return partial(self, first, keys, **options)
+            cell = self._state.cells.entries[key]
+            cell[1] = entered(cell[1], 1, 0)
+        return partial(self, first, keys, heard, **options)
 
     patch.setattr(FoldUnit, "_partial", counted)
 
@@ -146,16 +148,13 @@ def removes_before_it_has_written(patch: pytest.MonkeyPatch) -> None:
 
 @mutant("R3", "the complete snapshot with the highest offset (not the last written)", "snapshots")
 def takes_the_last_written(patch: pytest.MonkeyPatch) -> None:
-    complete = bus.kafka.snapshots._Unit.complete
+    complete = UnitLog.complete
 
-    def last_written(self: Any) -> dict[int, Any]:
-        found = complete(self)
-        if not found:
-            return found
-        newest = max(found.values(), key=lambda end: self.places[end])
-        return {newest.offset: newest}
+    def last_written(self: UnitLog) -> Iterator[Listing]:
+        ends = {key.offset: place for key, place in self.places.items() if key.kind in {STATE, END}}
+        yield from sorted(complete(self), key=lambda listing: ends[listing.offset], reverse=True)[:1]
 
-    patch.setattr(bus.kafka.snapshots._Unit, "complete", last_written)
+    patch.setattr(UnitLog, "complete", last_written)
 
 
 @mutant("R3", "seeks to that offset + 1")
@@ -177,7 +176,7 @@ def applies_jumps(patch: pytest.MonkeyPatch) -> None:
     apply = FoldUnit.apply
 
     def bridged(self: FoldUnit, batch: Batch) -> Any:
-        return apply(self, Batch(batch.frame, min(batch.first, self.offset + 1), batch.last))
+        return apply(self, Batch(batch.frame, min(batch.first, self.offset + 1), batch.last, batch.heartbeats))
 
     patch.setattr(Stage, "_jumps", lambda self, lane, first: False)
     patch.setattr(FoldUnit, "apply", bridged)
@@ -223,15 +222,19 @@ def use_store(patch: pytest.MonkeyPatch, *, reuse: bool = False, end_first: bool
     class Plain:
         def __init__(self, publisher: Any, reader: Any) -> None:
             self.publisher, self.reader = publisher, reader
+            self.known: dict[tuple[str, int | None], Mapping[str, bytes]] = {}
 
-        async def save(self, unit: str, offset: int, chunks: Sequence[bytes]) -> None:
+        async def save(self, unit: str, offset: int, blocks: Mapping[str, bytes | None], *, base: int | None = None) -> None:
+            whole = {name: self.known[unit, base][name] if block is None else block for name, block in blocks.items()}
+            self.known[unit, offset] = whole
             before = await self._records(unit)
-            keys = [json.dumps(["chunk", unit, 0 if reuse else offset, number]).encode() for number in range(len(chunks))]
+            names = list(whole)
+            keys = [json.dumps(["chunk", unit, 0 if reuse else offset, name]).encode() for name in names]
             end = json.dumps(["end", unit, offset]).encode()
             if tombstones_first:
                 await self._write([(key, None) for key in before])
             listed = (end, json.dumps([key.decode() for key in keys]).encode())
-            written = list(zip(keys, chunks, strict=True))
+            written = list(zip(keys, whole.values(), strict=True))
             await self._write([listed, *written] if end_first else [*written, listed])
 
         async def _write(self, entries: Sequence[tuple[bytes, bytes | None]]) -> None:
@@ -245,14 +248,19 @@ def use_store(patch: pytest.MonkeyPatch, *, reuse: bool = False, end_first: bool
                 found |= {record.key: record.value for record in batch if not unit or json.loads(record.key)[1] == unit}
             return {key: value for key, value in found.items() if value is not None}
 
-        async def load(self, unit: str) -> Snapshot | None:
+        async def load(self, unit: str, wanted: Callable[[str], bool] | None = None) -> Snapshot | None:
             records = await self._records(unit)
             ends = {json.loads(key)[2]: json.loads(value) for key, value in records.items() if json.loads(key)[0] == "end"}
             for offset in sorted(ends, reverse=True):
-                chunks = [records.get(key.encode()) for key in ends[offset]]
-                if end_first or None not in chunks:
-                    return Snapshot(unit, offset, tuple(chunk or b"" for chunk in chunks))
+                blocks = {json.loads(key)[3]: records.get(key.encode()) for key in ends[offset]}
+                if end_first or None not in blocks.values():
+                    self.known[unit, offset] = whole = {name: block or b"" for name, block in blocks.items()}
+                    asked = {name: block for name, block in whole.items() if wanted is None or wanted(name)}
+                    return Snapshot(unit, offset, asked, frozenset(whole.keys() - asked.keys()))
             return None
+
+        async def read(self, unit: str, names: Collection[str], *, base: int | None = None) -> Mapping[str, bytes]:
+            return {name: self.known[unit, base][name] for name in names}
 
         async def newest(self, prefix: str = "") -> dict[str, int]:
             units = {json.loads(key)[1] for key in await self._records()}

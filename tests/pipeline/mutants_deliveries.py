@@ -11,11 +11,12 @@ import pytest
 from bus.errors import RecordError
 from bus.events.envelope import Envelope, Event, Op, sequence_of
 from bus.ingest.claims import Claim, Claims
-from bus.ingest.deliver import SourceContext
-from bus.ingest.delivery import Derivation, Derived, Encoded, Stamp
+from bus.ingest.context import SourceContext
+from bus.ingest.delivery import Derivation, Derived, Encoded
 from bus.ingest.files import Facts, Settling
 from bus.ingest.rows import Rows
 from bus.ingest.source import BadRecord, RawRecord
+from bus.ingest.stamp import Stamp
 from tests.pipeline.mutants_ingest import mutant
 
 # claims

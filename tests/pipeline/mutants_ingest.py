@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
@@ -15,11 +15,12 @@ from bus.events.envelope import Envelope, Event, Op, sequence_of
 from bus.ingest.checkpoint import Checkpoint, Checkpoints
 from bus.ingest.claims import Claim, Claims
 from bus.ingest.deliver import Deliverer
-from bus.ingest.delivery import Encoded, Stamp
+from bus.ingest.delivery import Encoded
 from bus.ingest.files import Facts
 from bus.ingest.lease import Holder, Lease, _Held
 from bus.ingest.publisher import EventPublisher
 from bus.ingest.rows import Rows
+from bus.ingest.stamp import Stamp
 from bus.ingest.tail import json_message
 from bus.kafka.ports import Message
 from bus.kafka.snapshots import KafkaSnapshotStore
@@ -221,8 +222,8 @@ def quarantine_before_events(patch: pytest.MonkeyPatch) -> None:
 def _after_rows(patch: pytest.MonkeyPatch, late: list[Callable[[], Any]]) -> None:
     save = KafkaSnapshotStore.save
 
-    async def then(self: KafkaSnapshotStore, unit: str, offset: int, chunks: Sequence[bytes]) -> None:
-        await save(self, unit, offset, chunks)
+    async def then(self: KafkaSnapshotStore, unit: str, offset: int, blocks: Mapping[str, bytes | None], **options: Any) -> None:
+        await save(self, unit, offset, blocks, **options)
         while late:
             await late.pop(0)()
 
@@ -266,10 +267,10 @@ def checkpoint_before_rows(patch: pytest.MonkeyPatch) -> None:
         now[:] = [(self._checkpoints, claim.delivery)]
         return await deliver(self, claim, facts, rows)
 
-    async def swapped(self: KafkaSnapshotStore, unit: str, offset: int, chunks: Sequence[bytes]) -> None:
+    async def swapped(self: KafkaSnapshotStore, unit: str, offset: int, blocks: Mapping[str, bytes | None], **options: Any) -> None:
         checkpoints, delivery = now[0]
         await checkpoints.save(Checkpoint(delivery))
-        await save(self, unit, offset, chunks)
+        await save(self, unit, offset, blocks, **options)
 
     patch.setattr(Deliverer, "deliver", noting)
     patch.setattr(KafkaSnapshotStore, "save", swapped)

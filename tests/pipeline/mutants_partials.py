@@ -14,10 +14,11 @@ import bus.indicators.fold
 import bus.indicators.rows
 import bus.streams.worker
 from bus.indicators.batch import Batch, Fresh
+from bus.indicators.changes import NONE, loaded, parted, total
 from bus.indicators.edition import Edition
 from bus.indicators.fold import FoldUnit
 from bus.indicators.outputs import Output
-from bus.streams.outputs import OutputWatch
+from bus.streams.output_watch import OutputWatch
 from bus.streams.stage import Stage
 from tests.pipeline.mutants import mutant
 
@@ -41,20 +42,19 @@ def snapshots_before_partials(patch: pytest.MonkeyPatch) -> None:
 def sends_differences(patch: pytest.MonkeyPatch) -> None:
     partial, settle = FoldUnit._partial, Edition.settle
 
-    def difference(self: FoldUnit, first: int, keys: Any, **options: Any) -> Any:
-        whole = partial(self, first, keys, **options)
-        before: dict[Any, int] = self.__dict__.setdefault("said", {}) if hasattr(self, "__dict__") else {}
+    def difference(self: FoldUnit, first: int, keys: Any, heard: Any, **options: Any) -> Any:
+        whole = partial(self, first, keys, heard, **options)
+        before: dict[Any, Any] = self.__dict__.setdefault("said", {})
         cells = {}
-        for key, (summary, revision) in whole.cells.items():
-            cells[key] = (summary, revision - before.get(key, 0))
-            before[key] = revision
+        for key, (summary, counted) in whole.cells.items():
+            cells[key] = (summary, loaded([now - once for now, once in zip(parted(counted), parted(before.get(key, NONE)), strict=True)]))
+            before[key] = counted
         return replace(whole, cells=cells)
 
     def adding(self: Edition) -> None:
         if self._pending is not None:
-            source, offset, cells, watermarks = self._pending
-            summed = {key: (acc, revision + source.cells.get(key, (acc, 0))[1]) for key, (acc, revision) in cells.items()}
-            self._pending = (source, offset, summed, watermarks)
+            source, _, news = self._pending
+            news.cells = {key: (acc, total([counted, source.cells.get(key, (acc, NONE))[1]])) for key, (acc, counted) in news.cells.items()}
         settle(self)
 
     patch.setattr(FoldUnit, "_partial", difference)
@@ -184,7 +184,7 @@ def orders_by_arrival(patch: pytest.MonkeyPatch) -> None:
     arrivals = itertools.count()
 
     def arrival(indicator: Any, fresh: Fresh) -> Any:
-        for subject, _, new, fault in contributions(indicator, fresh):
-            yield subject, next(arrivals), new, fault
+        for row in contributions(indicator, fresh):
+            yield row._replace(version=next(arrivals))
 
     patch.setattr(bus.indicators.fold, "contributions", arrival)

@@ -11,7 +11,7 @@ import pytest
 from bus.testing.faults import Cluster, Fault, Process
 from tests.conftest import SOAK
 from tests.pipeline.connected import SAMPLES, History, connected, oracle, seeded, small
-from tests.pipeline.lives import Rows, exact
+from tests.pipeline.scenes import Rows, exact
 
 #: The one whose value and count show the most.
 MEAN = {"lab.sample_mean": SAMPLES["lab.sample_mean"]}

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from bus.testing.faults import Fault
 from tests.conftest import examples
 from tests.pipeline.histories import Fact, expected, facts
-from tests.pipeline.lives import LIVES, exact, in_one_go, ordinary
+from tests.pipeline.lives import LIVES, ordinary
+from tests.pipeline.scenes import LAB, exact, in_one_go
 
 LIFE = pytest.mark.parametrize("life", LIVES.values(), ids=LIVES.keys())
 HISTORIES = settings(max_examples=examples(1), phases=[Phase.generate, Phase.explicit], suppress_health_check=list(HealthCheck))
@@ -21,7 +22,7 @@ HISTORIES = settings(max_examples=examples(1), phases=[Phase.generate, Phase.exp
 @given(published=facts())
 @settings(max_examples=examples(12), suppress_health_check=list(HealthCheck))
 def test_without_faults_the_numbers_are_those_of_brute_force(life, published: list[Fact]) -> None:
-    found, _ = asyncio.run(life(published, {}))
+    found, _ = asyncio.run(life(published, {}, LAB))
     assert exact(found) == expected(published)
     assert found == in_one_go(published)
 
@@ -31,9 +32,9 @@ def test_without_faults_the_numbers_are_those_of_brute_force(life, published: li
 @HISTORIES
 @given(published=facts())
 def test_a_fault_at_any_effect_changes_nothing(life, fault: Fault, published: list[Fact]) -> None:
-    wanted, undisturbed = asyncio.run(life(published, {}))
+    wanted, undisturbed = asyncio.run(life(published, {}, LAB))
     for number in range(undisturbed.effects):
-        found, _ = asyncio.run(life(published, {number: fault}))
+        found, _ = asyncio.run(life(published, {number: fault}, LAB))
         assert found == wanted, f"{fault} at effect {number} ({undisturbed.written[number]})"
 
 
@@ -41,8 +42,8 @@ def test_a_fault_at_any_effect_changes_nothing(life, fault: Fault, published: li
 @settings(max_examples=examples(6), suppress_health_check=list(HealthCheck))
 @given(published=facts(), plan=st.dictionaries(st.integers(0, 150), st.sampled_from(list(Fault)), min_size=2, max_size=8))
 def test_many_faults_in_one_life_change_nothing(life, published: list[Fact], plan: dict[int, Fault]) -> None:
-    wanted, _ = asyncio.run(life(published, {}))
-    found, _ = asyncio.run(life(published, plan))
+    wanted, _ = asyncio.run(life(published, {}, LAB))
+    found, _ = asyncio.run(life(published, plan, LAB))
     assert found == wanted
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from bus.errors import ConfigurationError
 from bus.ingest.deliver import Progress
+from bus.ingest.files_runner import FilesRunner
 from bus.settings import ROOT
 from tests.pipeline.ingest_world import HEADER, ONE_EVENT, THREE_EVENTS, World, lab_agency, row
 
@@ -206,7 +207,9 @@ async def test_a_file_that_still_grows_waits(world: World) -> None:
         await world.clock.sleep(seconds)
 
     runner = world.runner()
-    runner._sources[0]._sleep = sleep
+    source = runner._sources[0]
+    assert isinstance(source, FilesRunner)
+    source._sleep = sleep
     await runner.run(until_end=True)
     assert len(world.envelopes()) == 2
     assert len(world.log.records("bus.claims")) == 1

@@ -43,6 +43,39 @@ async def test_a_crash_after_any_effect_changes_nothing(tmp_path: Path) -> None:
         assert await quarantined(world) == refused
 
 
+#: The value is the subject: what is known under one key moves to another.
+_MOVING = """
+from datetime import UTC, datetime
+from bus.events.envelope import Event
+
+def to_events(record):
+    yield Event("lab.sample.recorded.v1", record["value"], datetime(2024, 1, 1, tzinfo=UTC), {"value": record["value"]})
+"""
+
+
+def _deliver_moving(world: World) -> None:
+    for number, table in enumerate(("1A 2B 3C 4D", "1B 2A 3C 4D", "1B 2A 9C", "9A 2C 4B", "2B 1C 5A")):
+        world.put(f"{number}.csv", *(",".join(word) for word in table.split()), header="no,value")
+
+
+async def test_a_crash_after_any_effect_loses_no_subject_that_moves(tmp_path: Path) -> None:
+    whole = lab_world(tmp_path / "whole", mapping=_MOVING)
+    _deliver_moving(whole)
+    await whole.run()
+    expected = facts(whole.envelopes())
+    assert {subject for _, subject in whole.current()} == {"A", "B", "C"}
+    world = lab_world(tmp_path / "crashed", mapping=_MOVING)
+    _deliver_moving(world)
+    effect = 0
+    while await world.run_until_crash(effect):
+        for topic in ("bus.checkpoints", "bus.snapshots"):
+            world.log.compact(topic)
+        await world.run()
+        assert facts(world.folded()) == expected, effect
+        world.log, effect = world.fresh_log(), effect + 1
+    assert effect > 30
+
+
 async def test_crash_upon_crash(tmp_path: Path) -> None:
     whole, world = lab_world(tmp_path / "whole"), lab_world(tmp_path / "crashed")
     deliver_tables(whole)

@@ -68,7 +68,7 @@ async def test_nothing_refused_stops_the_others_and_each_says_what_is_wrong(worl
         ("ganda.csv", HEADER.replace("pm25", "pm10").encode() + b"\n", "duplicate_column", "pm10", "kolom pm10: nama kolom muncul lebih dari sekali"),
         ("tanpa.csv", (row(1) + "\n").encode(), "no_header", "", "baris pertama bukan baris judul"),
         ("kosong.csv", b"", "empty_file", "", "berkas kosong"),
-        ("biner.csv", b"PK\x03\x04\0\0", "binary_file", "", "berkas biner"),
+        ("biner.csv", b"\x89PNG\0\0", "binary_file", "", "berkas biner"),
         ("lebar.csv", f"{HEADER}\n{row(1)}\n".encode("utf-16"), "binary_file", "", "berkas biner"),
     ],
 )  # fmt: skip

@@ -14,6 +14,7 @@ from bus.errors import ConfigurationError, RecordError
 from bus.events.catalogue import Catalogue
 from bus.events.codec import Codec
 from bus.events.envelope import Envelope, Event, Op
+from bus.indicators.indicator import Indicator
 from bus.indicators.loader import load_indicators
 from bus.ingest.manifest import discover
 from bus.ingest.quarantine import Entry, Place, parse_place
@@ -34,12 +35,13 @@ QUARANTINE = "quarantine.test"
 class Site:
     """An event type with a double, an indicator over it, and a log with a sound record, one without form and one beyond all measure."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, correctable: bool = True) -> None:
         self.root = root
         (root / "events" / "test").mkdir(parents=True)
         (root / "indicators").mkdir()
         avro = schema()
         avro["fields"] = [*avro["fields"], {"name": "level", "type": "double", "default": 0.0, "doc": "How high."}]  # type: ignore[misc]
+        avro["correctable"] = correctable
         (root / "events" / "test" / "thing.counted.v1.avsc").write_text(json.dumps(avro))
         self.catalogue = Catalogue.load([root])
         self.codec = Codec(self.catalogue)
@@ -49,13 +51,13 @@ class Site:
     def define(self, *, version: int = 1, where: str = "") -> None:
         text = indicator_text("test.level", '{ kind = "sum", of = "level", scale = 2 }', version=version, where=where)
         (self.root / "indicators" / "test.level.toml").write_text(text)
-        self.indicators = load_indicators([self.root], self.catalogue)
+        self.indicators = {name: each for name, each in load_indicators([self.root], self.catalogue).items() if isinstance(each, Indicator)}
 
     async def publish(self) -> None:
         for number, level in enumerate((1.5, None, 1e300)):
             event = Event(TYPE, f"s{number}", datetime(2024, 1, 1, tzinfo=UTC), {"place": "p", "amount": 1, "level": level or 0.0})
             value, headers = self.codec.encode(Envelope(event, "test/a", number, number, Op.CREATE, "test/a/1"))
-            await self.log.send([Message(EVENTS, 0, b"k", value if level else value[:9], headers)])
+            await self.log.send([Message(EVENTS, 0, event.subject.encode(), value if level else value[:9], headers)])
 
     async def fold(self) -> None:
         """A worker takes in what there is, as if for the first time."""
@@ -63,7 +65,7 @@ class Site:
         prepared = work.prepare(TOPIC, self.log.records(EVENTS))
         await self.log.send(prepared.rejected)
         for unit_id in work.unit_ids(TOPIC):
-            await self.log.send(work.apply(work.fresh(TOPIC, unit_id, -1), prepared).rejected)
+            await self.log.send(work.apply(work.fresh(TOPIC, unit_id, -1), prepared).first)
 
     async def entries(self) -> dict[str, Entry]:
         return {entry.place.key: entry for entry in await list_quarantine(self.log, "test")}
@@ -138,6 +140,50 @@ async def test_a_replay_says_what_to_mend_and_closes_what_a_higher_version_count
     assert list(await site.entries()) == [BROKEN]
     await site.fold()
     assert list(await site.entries()) == [BROKEN], "the higher version has nothing against it"
+
+
+async def _say(site: Site, op: Op, *, delivery: int, level: float = 0.0, subject: str = "s2") -> None:
+    event = Event(TYPE, subject, datetime(2024, 1, 1, tzinfo=UTC), {"place": "p", "amount": 1, "level": level})
+    value, headers = site.codec.encode(Envelope(event, "test/a", delivery * 10, delivery * 10, op, f"test/a/{delivery}"))
+    await site.log.send([Message(EVENTS, 0, subject.encode(), value, headers)])
+
+
+@pytest.mark.parametrize("op", [Op.CORRECT, Op.CANCEL])
+async def test_an_entry_is_closed_by_mended_data(site: Site, op: Op) -> None:
+    """Delivered again corrected, or withdrawn; what is no better, another subject's, or older, closes nothing."""
+    await _say(site, Op.CORRECT, delivery=2, level=2e300)
+    await _say(site, Op.CORRECT, delivery=2, level=1.0, subject="s7")
+    await site.fold()
+    worse = f"fold|{EVENTS}/0/3|test.level"
+    assert list(await site.entries()) == [BROKEN, BEYOND, worse]
+    said = await site.replay()
+    assert not any(each.resolved for each in said.values())
+    assert "deliver it corrected, or mend test.level.toml" in said[BEYOND].problem_en
+    await _say(site, op, delivery=3, level=2.5)
+    said = await site.replay()
+    where = f"{EVENTS}/0/5"
+    outcome = f"its subject is cancelled by {where}" if op is Op.CANCEL else f"mended by a later version of its subject, {where}"
+    assert [said[key].outcome for key in (BEYOND, worse)] == [outcome] * 2
+    assert not said[BROKEN].resolved, "nobody knows which version it is"
+    assert list(await site.entries()) == [BROKEN]
+    await site.fold()
+    assert list(await site.entries()) == [BROKEN, BEYOND, worse], "a fold that begins anew says it again"
+    await site.replay()
+    assert list(await site.entries()) == [BROKEN]
+
+
+async def test_an_older_version_that_comes_later_mends_nothing(site: Site) -> None:
+    await _say(site, Op.CORRECT, delivery=0, level=2.5)
+    assert not (await site.replay(_log_place(BEYOND)))[BEYOND].resolved
+
+
+async def test_final_facts_are_mended_by_definitions_alone(tmp_path: Path) -> None:
+    site = Site(tmp_path, correctable=False)
+    await site.publish()
+    await site.fold()
+    await _say(site, Op.CREATE, delivery=3, level=2.5)
+    problem = (await site.replay(_log_place(BEYOND)))[BEYOND].problem_en
+    assert "facts of this type are final, so no later one takes its place: mend test.level.toml" in problem
 
 
 async def test_a_mended_definition_of_the_same_version_counts_nothing(site: Site) -> None:

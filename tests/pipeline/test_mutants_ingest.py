@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+import tests.pipeline.ingest_heartbeats
 import tests.pipeline.ingest_races
-import tests.pipeline.mutants_deliveries  # noqa: F401  both register theirs when they are imported
+import tests.pipeline.mutants_deliveries
+import tests.pipeline.mutants_heartbeats  # noqa: F401  all of them register theirs when they are imported
 from bus.errors import BusError
 from tests.pipeline.ingest_scenarios import SCENARIOS
 from tests.pipeline.mutants_ingest import MUTANTS

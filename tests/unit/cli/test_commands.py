@@ -40,7 +40,7 @@ def _code(*arguments: str) -> int:
         (["run", "--export", "out"], "only goes with --until-idle"),
         (["run", "--until-idle"], "needs at least one --input AGENCY=FOLDER"),
         (["run", "--until-idle", "--input", "dlh=."], "--export DIR: is missing"),
-        (["run", "--until-idle", "--input", "nobody=.", "--export", "out"], "unknown agency 'nobody'; known are: dlh"),
+        (["run", "--until-idle", "--input", "nobody=.", "--export", "out"], "unknown agency 'nobody'; known are: "),
         (["run", "--until-idle", "--input", "dlh=/nowhere", "--export", "out"], "there is no folder /nowhere"),
         (["run", "streams", "--input", "dlh=."], "is read by the connectors, not by 'streams'"),
         (["run", "--once"], "only goes with the role connectors"),
@@ -48,11 +48,15 @@ def _code(*arguments: str) -> int:
         (["verify"], "give an indicator, or --all"),
         (["verify", "dlh.pm10_mean"], "no broker is named"),
         (["status"], "no broker is named"),
+        (["history", "dlh.pm10_mean"], "no broker is named"),
+        (["withdraw", "dlh/ispu/1", "--dry-run"], "no broker is named"),
+        (["indicators", "diff"], "no broker is named"),
+        (["indicators", "deploy", "x.toml"], "no broker is named"),
         (["topics", "plan"], "no broker is named"),
         (["quarantine", "list"], "no broker is named"),
         (["demo", "--data", "/nowhere"], "no folder with .csv files"),
-        (["check", "nobody"], "unknown agency; known are: dlh"),
-        (["new-key", "nobody"], "unknown agency; known are: dlh"),
+        (["check", "nobody"], "unknown agency; known are: "),
+        (["new-key", "nobody"], "unknown agency; known are: "),
     ],
 )
 def test_misuse_is_answered_with_what_is_allowed(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -116,6 +120,8 @@ def test_the_version_and_the_help_of_every_command_are_there(capsys: pytest.Capt
         "check",
         "quarantine",
         "verify",
+        "history",
+        "withdraw",
         "status",
         "indicators",
         "new-key",
@@ -152,3 +158,15 @@ def test_numbers_are_not_written_where_they_would_be_read_again(tmp_path: Path, 
 
 def test_a_command_gives_up_on_a_broker_sooner_than_a_role() -> None:
     assert impatient(Settings()).kafka.retry_seconds <= 10 < Settings().kafka.retry_seconds
+
+
+def test_topics_are_not_asked_for_longer_than_anything_else(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("BUS_KAFKA__BOOTSTRAP_SERVERS", "127.0.0.1:1")
+    monkeypatch.setenv("BUS_DATA_DIR", str(tmp_path))
+    monkeypatch.setattr("bus.cli.context._PATIENCE_SECONDS", 0.5)
+    with pytest.raises(SystemExit) as ended:
+        main(["topics", "plan"])
+    assert ended.value.code != 0
+    assert "asking the broker at 127.0.0.1:1 for its topics" in capsys.readouterr().err

@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+from hypothesis import example, given
+from hypothesis import strategies as st
+
 from bus.events.catalogue import Catalogue
 from bus.events.codec import Codec
 from bus.kafka.ports import Message
-from bus.ops.values import cell_name, read_values, write_csv
+from bus.ops.values import cell_name, name_of_cell, read_values, write_csv
 from bus.settings import ROOT
 from bus.testing.memory import MemoryLog
 
@@ -28,7 +31,8 @@ def _fields(station: str | None, *, revision: int, n: int = 2, status: str = "pr
         "indicator": "t.mean", "version": version, "fingerprint": "abc", "window_start": _START, "window_end": _END,
         "dimensions": [{"name": "station", "value": station}], "value": "1.5" if n else None, "numerator": "3", "denominator": "2",
         "n": n, "revision": revision, "status": status, "evidence": [{"topic": "events.t", "partition": 0, "offset": revision}],
-        "watermarks": [],
+        "watermarks": [], "late": 0, "corrected": 0, "withdrawn": 0, "heard": 0, "expected": 0, "label": None, "error": None, "as_of": None,
+        "leaves": [], "closing": False,
     }  # fmt: skip
 
 
@@ -55,6 +59,24 @@ async def test_the_newest_state_of_each_cell_stands_wherever_it_lies() -> None:
     assert values[1].evidence == (("events.t", 0, 4),)
     assert cell_name(values[1]) == "2021-01-01/DKI2"
     assert [each.revision for each in await read_values(log, _codec(), "t.mean", version=1)] == [9, 4]
+
+
+values_of_dimensions = st.one_of(st.none(), st.text(alphabet="(null)\\/a", max_size=8))
+
+
+@given(st.lists(st.tuples(values_of_dimensions, values_of_dimensions), min_size=2, max_size=6, unique=True))
+@example([(None, "a"), ("(null)", "a")])
+@example([("a/b", "c"), ("a", "b/c")])
+@example([("\\(null)", None), ("(null)", None)])
+@example([("a\\", "b"), ("a\\/b", None)])
+def test_no_two_cells_have_one_name(cells: list[tuple[str | None, str | None]]) -> None:
+    for start in (0, 1_609_434_000_000_000):
+        assert len({name_of_cell(start, each) for each in cells}) == len(cells)
+
+
+def test_names_of_cells_say_what_is_missing() -> None:
+    assert name_of_cell(0, ["selo", None]) == "now/selo/(null)"
+    assert name_of_cell(1_609_434_000_000_000, ["(null)", "PM10/24 jam", "a\\b"]) == "2021-01-01/\\(null)/PM10\\/24 jam/a\\\\b"
 
 
 async def test_an_indicator_without_a_topic_has_no_values() -> None:

@@ -226,6 +226,8 @@ def test_the_buss_own_records_encode_as_strictly_as_events() -> None:
         "indicator": "dlh.pm10_mean", "version": 1, "fingerprint": "ab", "window_start": at, "window_end": at, "value": "1.5",
         "dimensions": [{"name": "station", "value": None}], "numerator": "3309121203990001", "denominator": "2", "n": 2, "revision": 3,
         "status": "final", "evidence": [{"topic": "t", "partition": 0, "offset": -1}], "watermarks": [{"source": "s", "at": at}],
+        "late": 1, "corrected": 1, "withdrawn": 0, "heard": 26, "expected": 27, "label": None, "error": "0", "as_of": at,
+        "leaves": [{"indicator": "dlh.pm10_mean", "version": 1, "partitions": 1}], "closing": True,
     }  # fmt: skip
     value, headers = codec.encode_record("bus.indicator_value.v1", values)
     assert codec.decode(value, headers) == values

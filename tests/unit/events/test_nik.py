@@ -75,6 +75,16 @@ def test_pseudonyms_and_event_ids_pass() -> None:
     assert contains_nik("3309121203990001" * 4), "a digest without a letter is no digest"
 
 
+def test_the_code_of_an_rt_passes_and_hides_nothing() -> None:
+    code = "33.09.01.2001.001.002"
+    assert contains_nik(code.replace(".", "")), "the digits alone have the structure of a NIK"
+    for text in (code, f"rt/{code}", f"{code}/2026-05", f"{code}, {code}", f"({code})."):
+        assert not contains_nik(text), text
+    for text in (code.replace(".", "-"), code.replace(".", " "), f"{code}.3", f"7.{code}", f"{code} 3309121203990001"):
+        assert contains_nik(text), text
+    assert contains_nik("33.09.12.4103.990.001"), "no desa's number begins with 4"
+
+
 @given(niks())
 def test_numbers(nik: str) -> None:
     assert is_nik_number(int(nik))

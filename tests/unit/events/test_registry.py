@@ -18,13 +18,15 @@ from tests.unit.events.generated import SCHEMAS, TYPE, event_avro
 
 SUBJECT = f"events.{TYPE}-value"
 INDICATOR = "indicators.dlh.pm10_mean-value"
+#: Ids that no schema of the repository has.
+OLD, NEW = 9_008, 9_009
 
 
 @pytest.fixture
 def app() -> FastAPI:
     old, new = event_avro([]), event_avro([{"name": "n", "type": "int", "default": 1}])
     real = Catalogue.load([SCHEMAS])
-    catalogue = Catalogue([build(TYPE, new, 9, 2), *real.types.values(), *real.internal.values()], [build(TYPE, old, 8, 1)])
+    catalogue = Catalogue([build(TYPE, new, NEW, 2), *real.types.values(), *real.internal.values()], [build(TYPE, old, OLD, 1)])
     return create_registry_app(catalogue, lambda: ["indicators.dlh.pm10_mean", "bus.partials"])
 
 
@@ -34,25 +36,27 @@ async def get(app: FastAPI, path: str, method: str = "GET", **options: Any) -> h
 
 
 async def test_subjects_versions_and_schemas(app: FastAPI) -> None:
-    assert (await get(app, "/subjects")).json() == sorted([SUBJECT, "events.dlh.air_quality.recorded.v1-value", INDICATOR])
+    assert (await get(app, "/subjects")).json() == sorted(
+        [SUBJECT, *(f"events.{name}-value" for name in Catalogue.load([SCHEMAS]).types), INDICATOR]
+    )
     assert (await get(app, f"/subjects/{SUBJECT}/versions")).json() == [1, 2]
     latest = await get(app, f"/subjects/{SUBJECT}/versions/latest")
     assert latest.headers["content-type"] == "application/vnd.schemaregistry.v1+json"
-    assert {**latest.json(), "schema": None} == {"subject": SUBJECT, "version": 2, "id": 9, "schema": None}
+    assert {**latest.json(), "schema": None} == {"subject": SUBJECT, "version": 2, "id": NEW, "schema": None}
     assert full_name(json.loads(latest.json()["schema"])) == TYPE
     fastavro.parse_schema(json.loads(latest.json()["schema"]))
-    assert (await get(app, f"/subjects/{SUBJECT}/versions/1")).json()["id"] == 8
+    assert (await get(app, f"/subjects/{SUBJECT}/versions/1")).json()["id"] == OLD
     assert (await get(app, f"/subjects/{SUBJECT}/versions/2/schema")).json() == json.loads(latest.json()["schema"])
-    assert (await get(app, f"/subjects/{INDICATOR}/versions/latest")).json()["version"] == 1
+    assert (await get(app, f"/subjects/{INDICATOR}/versions/latest")).json()["version"] == 3
 
 
 async def test_schemas_by_id(app: FastAPI) -> None:
-    by_id = (await get(app, "/schemas/ids/8")).json()
+    by_id = (await get(app, f"/schemas/ids/{OLD}")).json()
     assert list(by_id) == ["schema"]
     assert len(json.loads(by_id["schema"])["fields"]) == 7
-    assert (await get(app, "/schemas/ids/8/schema")).json() == json.loads(by_id["schema"])
-    assert (await get(app, "/schemas/ids/8/versions")).json() == [{"subject": SUBJECT, "version": 1}]
-    assert (await get(app, "/schemas/ids/9/subjects")).json() == [SUBJECT]
+    assert (await get(app, f"/schemas/ids/{OLD}/schema")).json() == json.loads(by_id["schema"])
+    assert (await get(app, f"/schemas/ids/{OLD}/versions")).json() == [{"subject": SUBJECT, "version": 1}]
+    assert (await get(app, f"/schemas/ids/{NEW}/subjects")).json() == [SUBJECT]
     assert (await get(app, "/schemas/types")).json() == ["AVRO"]
 
 
@@ -106,7 +110,7 @@ async def test_writes_are_refused(app: FastAPI, method: str, path: str) -> None:
 
 def test_topics_know_their_schema() -> None:
     assert schema_name_of(f"events.{TYPE}") == TYPE
-    assert schema_name_of("indicators.dlh.pm10_mean") == "bus.indicator_value.v1"
+    assert schema_name_of("indicators.dlh.pm10_mean") == schema_name_of("history.dlh.pm10_mean") == "bus.indicator_value.v1"
     assert schema_name_of("bus.partials") is None
 
 

@@ -14,6 +14,7 @@ import httpx
 from bus.clock import LOCAL_ZONE
 from bus.events.catalogue import Catalogue
 from bus.events.codec import Codec
+from bus.indicators.windows import NOW_END, to_datetime
 from bus.kafka.ports import LogReader, Message
 from bus.settings import ROOT, GatewaySettings, Settings
 from bus.testing.memory import MemoryLog
@@ -25,6 +26,24 @@ CATALOGUE = Catalogue.load([ROOT / "schemas"])
 CODEC = Codec(CATALOGUE)
 DECODE = decoder(CATALOGUE)
 QUICK = Pace(poll=0.02, discover=0.05, lost_after=0.5, longest_wait=0.1)
+
+
+#: The window of the current state.
+NOW = (datetime(1970, 1, 1, tzinfo=UTC), to_datetime(NOW_END))
+
+
+#: What most values say of late facts, reporters and estimates.
+_QUIET: Mapping[str, object] = {
+    "late": 0,
+    "corrected": 0,
+    "withdrawn": 0,
+    "heard": 1,
+    "expected": 0,
+    "error": None,
+    "as_of": None,
+    "leaves": [],
+    "closing": False,
+}
 
 
 def month(number: int, year: int = 2021) -> tuple[datetime, datetime]:
@@ -46,8 +65,10 @@ def value(
     numerator: str | None = None,
     denominator: str = "1",
     offset: int = 41,
+    label: str | None = None,
+    more: Mapping[str, object] = {},
 ) -> Message:
-    """One record of an indicator's topic."""
+    """One record of an indicator's topic; `more` are other fields of its schema."""
     start, end = window or month(1)
     dims = {"station": "DKI1"} if dimensions is None else dimensions
     start_us = int(start.timestamp()) * 1_000_000
@@ -68,6 +89,9 @@ def value(
             "status": status,
             "evidence": [{"topic": "events.dlh.air_quality.recorded.v1", "partition": p, "offset": offset + p} for p in range(4)],
             "watermarks": [{"source": "dlh/ispu", "at": (end - timedelta(days=1)).astimezone(UTC)}],
+            "label": label,
+            **_QUIET,
+            **more,
         },
     )
     return Message(f"indicators.{indicator}", 0, canonical_key(start_us, list(dims.values())).encode(), data, headers)
@@ -82,7 +106,7 @@ def gateway_over(log: MemoryLog, *, settings: Settings | None = None, overlay: P
         yield log
 
     async def topics(_reader: LogReader) -> Sequence[str]:
-        return [name for name in log.topics if name.startswith("indicators.")]
+        return list(log.topics)
 
     return Gateway(settings, open_reader, topics, DECODE, pace=QUICK)
 

@@ -55,7 +55,7 @@ def test_a_window_longer_than_the_period_is_not_in_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "21", "2021-13", "2021-1", "2021-Q5", "2021-02-30", "0000", "now", "2021-01-05T99:00", "٢٠٢١", "2021-01-05 00:00"]
+    "text", ["", "21", "2021-13", "2021-1", "2021-Q5", "2021-02-30", "0000", "Now", "now/", "2021-01-05T99:00", "٢٠٢١", "2021-01-05 00:00"]
 )
 def test_a_malformed_window_is_refused_with_what_is_allowed(text: str) -> None:
     with pytest.raises(QueryError) as refused:

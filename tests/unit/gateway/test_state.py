@@ -62,6 +62,17 @@ def test_a_cell_without_events_is_not_shown_and_a_lower_revision_does_not_bring_
     assert log.state.indicators["dlh.x"].shown == 1
 
 
+def test_a_closing_that_nobody_is_left_in_is_shown_until_it_is_withdrawn(log: Log) -> None:
+    log.write(value("dlh.x", "1", revision=1, more={"closing": True}))
+    assert log.write(value("dlh.x", None, revision=2, n=0, more={"closing": True}))
+    assert log.values() == [None]
+    assert log.write(value("dlh.x", None, revision=3, n=0, more={"closing": True, "value": "0"}))
+    assert log.values() == ["0"]
+    assert log.state.indicators["dlh.x"].shown == 1
+    log.write(value("dlh.x", None, revision=0, n=0, version=2))
+    assert log.values() == []
+
+
 def test_a_new_version_ends_the_cells_of_the_old_one(log: Log) -> None:
     log.write(*(value("dlh.x", str(number), dimensions={"station": f"DKI{number}"}) for number in (1, 2, 3)))
     before = log.state.change

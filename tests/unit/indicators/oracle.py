@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
+import string
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
+from fractions import Fraction
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -42,7 +45,7 @@ class Case:
 
     name: str
     spec: Mapping[str, Any]
-    values: Callable[[Row], tuple[int, ...] | str | None]
+    values: Callable[[Row], tuple[Any, ...] | str | None]
     dims: Callable[[Row], tuple[str | None, ...]]
     where: Callable[[Row], bool] = lambda row: True
 
@@ -73,6 +76,24 @@ def both(row: Row) -> tuple[int, ...] | None:
     return None if row["amount"] is None else (row["amount"], 1 if row["urgent"] else 0)
 
 
+def weighted(row: Row) -> tuple[int, ...] | None:
+    return None if None in (row["amount"], row["small"]) else (row["amount"] * row["small"], row["small"])
+
+
+def elements(row: Row) -> tuple[int, ...] | None:
+    parts = (row["small"], row["urgent"], row["amount"])
+    return None if None in parts else (sum(parts),)
+
+
+def known_by(row: Row) -> tuple[str, ...] | None:
+    """The hash of the amount's text: 22 digits of six bits, the lowest digit first in ASCII."""
+    if row["amount"] is None:
+        return None
+    number = int.from_bytes(hashlib.blake2b(str(row["amount"]).encode(), digest_size=16).digest(), "big") << 4
+    digits = sorted(f"{string.ascii_letters}{string.digits}-_")
+    return ("".join(digits[number >> shift & 63] for shift in range(126, -1, -6)),)
+
+
 CASES = [
     Case("count", {"measure": {"kind": "count"}, "window": "1d"}, lambda row: (), place),
     Case("sum", {"measure": {"kind": "sum", "of": "amount"}, "window": "1h"}, lambda row: one(row["amount"]), place),
@@ -94,6 +115,25 @@ CASES = [
         both,
         place,
         lambda row: row["place"] is not None and row["place"] != "q",
+    ),
+    Case(
+        "weighted mean",
+        {"measure": {"kind": "weighted_mean", "of": "amount", "weight": "small"}, "window": "1q"},
+        weighted,
+        place,
+    ),
+    Case(
+        "index",
+        {"measure": {"kind": "index", "of": ["small", "urgent", "amount"], "weight": "1/3", "factor": 25}, "window": "1q"},
+        elements,
+        place,
+    ),
+    Case("distinct", {"measure": {"kind": "distinct", "of": "amount"}, "window": "1q"}, known_by, place),
+    Case(
+        "quantile",
+        {"measure": {"kind": "quantile", "of": "amount", "p": "0.5", "error": "0.1"}, "window": "1q"},
+        lambda row: one(row["amount"]),
+        place,
     ),
 ]
 
@@ -118,9 +158,9 @@ def watermarks(log: Sequence[Row]) -> dict[str, int]:
     return marks
 
 
-def cells(case: Case, log: Sequence[Row], *, correctable: bool) -> tuple[dict[Key, tuple[list[int | None], int]], list[int]]:
+def cells(case: Case, log: Sequence[Row], *, correctable: bool) -> tuple[dict[Key, tuple[list[Any], int]], list[int]]:
     """Cell -> (summary, revision), and the offsets of the rows that cannot be used."""
-    now: dict[object, tuple[int, tuple[Key, tuple[int, ...]] | None]] = {}
+    now: dict[object, tuple[int, tuple[Key, tuple[Any, ...]] | None]] = {}
     revisions: Counter[Key] = Counter()
     faults = []
     for number, row in enumerate(accepted(log)):
@@ -140,7 +180,7 @@ def cells(case: Case, log: Sequence[Row], *, correctable: bool) -> tuple[dict[Ke
         now[subject] = (version, entry)
         if before != entry:
             revisions.update({each[0] for each in (before, entry) if each is not None})
-    inside: dict[Key, list[tuple[int, ...]]] = {key: [] for key in revisions}
+    inside: dict[Key, list[tuple[Any, ...]]] = {key: [] for key in revisions}
     for _, entry in now.values():
         if entry is not None:
             inside[entry[0]].append(entry[1])
@@ -148,10 +188,24 @@ def cells(case: Case, log: Sequence[Row], *, correctable: bool) -> tuple[dict[Ke
     return {key: (summary(kind, values), revisions[key]) for key, values in inside.items()}, faults
 
 
-def summary(kind: str, values: list[tuple[int, ...]]) -> list[int | None]:
+def summary(kind: str, values: list[tuple[Any, ...]]) -> list[Any]:
     n = len(values)
-    if kind == "count":
-        return [n]
-    if kind in ("min", "max"):
-        return [n, (min if kind == "min" else max)(v[0] for v in values) if n else None]
-    return [n, *(sum(v[part] for v in values) for part in range(2 if kind == "ratio" else 1))]
+    match kind:
+        case "count":
+            return [n]
+        case "min" | "max":
+            return [n, (min if kind == "min" else max)(v[0] for v in values) if n else None]
+        case "distinct":
+            return [n, "".join(sorted({v[0] for v in values}))]
+        case "quantile":
+            return [n, [list(pair) for pair in sorted(Counter(bucket(v[0]) for v in values).items())]]
+    return [n, *(sum(v[part] for v in values) for part in range(2 if kind in ("ratio", "weighted_mean") else 1))]
+
+
+def bucket(value: int) -> int:
+    """The bucket of a value with an error of a tenth, found by walking: each is as wide as one number can stand for."""
+    number, largest = 0, 0
+    while abs(value) > largest:
+        standing = math.floor((largest + 1) * Fraction(11, 10))
+        number, largest = number + 1, math.floor(standing / Fraction(9, 10))
+    return number if value > 0 else -number

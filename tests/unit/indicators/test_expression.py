@@ -5,8 +5,8 @@ from datetime import UTC, date, datetime
 import polars as pl
 import pytest
 
+from bus.indicators.compiler import usable_columns
 from bus.indicators.expression import compile_expression
-from bus.indicators.indicator import usable_columns
 from bus.indicators.measure import Measured, exact_integers
 from bus.indicators.typed import ExpressionError
 from bus.indicators.windows import WINDOWS, window_end, window_start, window_starts

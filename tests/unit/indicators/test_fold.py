@@ -7,9 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bus.errors import FatalError, OffsetGap
-from bus.indicators.fold import CHUNK_BYTES, FoldUnit
+from bus.indicators.changes import revision
+from bus.indicators.fold import FoldUnit
+from bus.indicators.fold_state import lasting
 from bus.indicators.partial import Partial
 from tests.conftest import examples
+from tests.pipeline.crumbled import crumbled
 from tests.unit.indicators import oracle
 from tests.unit.indicators.histories import cuts, logs
 from tests.unit.indicators.oracle import CASES, Case
@@ -36,7 +39,7 @@ def test_any_batches_give_the_naive_result(case: Case, correctable: bool, data: 
     whole, once = folded(case, rows, [(0, len(rows) - 1)] if rows else [], correctable)
     parts, partials = folded(case, rows, data.draw(cuts(len(rows))), correctable)
     cells, faults = oracle.cells(case, rows, correctable=correctable)
-    assert {key: value for key, value in parts.cells().items() if value[1]} == cells
+    assert {key: (acc, revision(counted)) for key, (acc, counted) in parts.cells().items() if counted} == cells
     assert parts.watermarks == oracle.watermarks(rows)
     assert [fault.offset for partial in partials for fault in partial.faults] == faults
     assert [fault for partial in once for fault in partial.faults] == [fault for partial in partials for fault in partial.faults]
@@ -44,6 +47,60 @@ def test_any_batches_give_the_naive_result(case: Case, correctable: bool, data: 
     assert FoldUnit.load(parts.indicator, TOPIC, 0, 4, parts.offset, parts.dump()).dump() == whole.dump()
     cumulative = {key: value for partial in partials for key, value in partial.cells.items()}
     assert cumulative == parts.cells()
+
+
+def some_fold(data: st.DataObject) -> tuple[Case, bool, list[dict[str, Any]], int]:
+    """A case, whether its events can be corrected, its rows, and how many of them a snapshot holds."""
+    case, correctable = data.draw(st.sampled_from(CASES)), data.draw(st.booleans())
+    rows = data.draw(logs(correctable=correctable).filter(lambda rows: len(rows) > 1))
+    return case, correctable, rows, data.draw(st.integers(1, len(rows) - 1))
+
+
+def loaded(unit: FoldUnit) -> FoldUnit:
+    return FoldUnit.load(unit.indicator, TOPIC, 0, 4, unit.offset, unit.dump())
+
+
+@settings(max_examples=examples(40))
+@given(data=st.data())
+def test_what_is_touched_is_a_function_of_the_log(data: st.DataObject) -> None:
+    """ADR 0015 rests on it: a block is given again exactly if some record after the snapshot changed it, whatever the batches."""
+    with crumbled():
+        case, correctable, rows, cut = some_fold(data)
+        before, _ = folded(case, rows, [(0, cut - 1)], correctable)
+        found = []
+        for pieces in (data.draw(cuts(len(rows) - cut)), [(number, number) for number in range(len(rows) - cut)]):
+            unit = loaded(before)
+            for first, last in pieces:
+                unit.apply(batch(rows[cut + first : cut + last + 1], cut + first, cut + last))
+            found.append({name for name, content in unit.frozen(whole=False).encode().items() if content is not None})
+            former, now = before.dump(), unit.dump()
+            assert found[-1] == {name for name, content in now.items() if former.get(name) != content}
+        assert found[0] == found[1]
+
+
+@settings(max_examples=examples(40))
+@given(data=st.data())
+def test_a_unit_that_is_mostly_out_of_memory_goes_on_as_if_it_were_in_it(data: st.DataObject) -> None:
+    with crumbled():
+        case, correctable, rows, cut = some_fold(data)
+        whole, _ = folded(case, rows, [(0, cut - 1)], correctable)
+        stored = whole.dump()
+        here = {name: content for name, content in stored.items() if lasting(name)}
+        unit = FoldUnit.load(whole.indicator, TOPIC, 0, 4, whole.offset, here, stored.keys() - here.keys())
+        assert unit.cold() == stored.keys() - here.keys()
+        for first, last in data.draw(cuts(len(rows) - cut)):
+            following = batch(rows[cut + first : cut + last + 1], cut + first, cut + last)
+            unit.warm({name: stored[name] for name in unit.needs(following)})
+            assert unit.apply(following) == whole.apply(following)
+            stored |= {name: content for name, content in unit.frozen(whole=False).encode().items() if content is not None}
+            unit.saved()
+            unit.evict()
+            if unit.cold():
+                with pytest.raises(FatalError, match="left memory"):
+                    unit.full_partial()
+        unit.warm({name: stored[name] for name in unit.cold()})
+        assert unit.dump() == whole.dump()
+        assert unit.full_partial() == whole.full_partial()
 
 
 @settings(max_examples=examples(15))
@@ -107,13 +164,21 @@ def test_a_snapshot_of_something_else_is_refused() -> None:
             FoldUnit.load(other, TOPIC, partition, 4, offset, unit.dump())
 
 
-def test_a_large_state_is_cut_into_chunks() -> None:
+def test_a_large_state_is_divided_and_only_what_was_touched_is_given_again() -> None:
     unit = FoldUnit.new(indicator(), TOPIC, 0, 4)
-    unit.apply(batch([event(offset, subject=f"{offset}" + "x" * 300) for offset in range(3000)]))
-    chunks = unit.dump()
-    assert len(chunks) > 1
-    assert max(map(len, chunks)) <= CHUNK_BYTES
-    assert FoldUnit.load(unit.indicator, TOPIC, 0, 4, unit.offset, chunks).dump() == chunks
+    unit.apply(batch([event(offset, subject=f"s{offset}") for offset in range(5000)]))
+    whole = unit.dump()
+    assert len(whole) > 6
+    assert FoldUnit.load(unit.indicator, TOPIC, 0, 4, unit.offset, whole).dump() == whole
+    unit.saved()
+    unit.apply(batch([event(5000, subject="s7", version=10_000)]))
+    found = unit.frozen(whole=False).encode()
+    assert found.keys() == whole.keys()
+    assert max(name[:9] for name, content in found.items() if content is not None and "/" in name) == "subjects/"
+    assert len([name for name, content in found.items() if content is not None]) == 4, "head, those of the two cells, the subject's"
+    assert {name: content for name, content in unit.dump().items() if found[name] is None} == {
+        name: content for name, content in whole.items() if found[name] is None
+    }
 
 
 def test_sums_beyond_64_bits_are_exact() -> None:

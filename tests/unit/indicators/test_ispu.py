@@ -16,7 +16,8 @@ POLLUTANTS = ("pm10", "pm25", "so2", "co", "o3", "no2")
 
 @pytest.fixture(scope="module")
 def indicators() -> dict[str, Indicator]:
-    return dict(load_indicators([SCHEMAS], Catalogue.load([SCHEMAS])))
+    found = load_indicators([SCHEMAS], Catalogue.load([SCHEMAS]))
+    return {name: each for name, each in found.items() if isinstance(each, Indicator)}
 
 
 def test_every_indicator_that_was_asked_for_is_there(indicators: dict[str, Indicator]) -> None:
@@ -28,12 +29,12 @@ def test_every_indicator_that_was_asked_for_is_there(indicators: dict[str, Indic
     assert indicators["dlh.critical_days"].definition["dims"] == ["station", "pollutant"]
 
 
-@pytest.mark.parametrize("path", sorted((SCHEMAS / "indicators").glob("*.toml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted((SCHEMAS / "indicators").glob("dlh.*.toml")), ids=lambda path: path.stem)
 def test_examples_hold(path: Path, indicators: dict[str, Indicator]) -> None:
     indicator = indicators[path.stem]
     assert indicator.spec.examples
     assert indicator.spec.satu_data is not None
-    assert not list(example_problems(indicator))
+    assert not list(example_problems([indicator]))
 
 
 def test_an_example_that_does_not_hold_is_found(indicators: dict[str, Indicator]) -> None:
@@ -42,4 +43,4 @@ def test_an_example_that_does_not_hold_is_found(indicators: dict[str, Indicator]
     wrong = example.model_copy(update={"rows": [{**example.rows[0], "value": "51.0000000000"}, *example.rows[1:]]})
     spec = indicator.spec.model_copy(update={"examples": [wrong]})
     broken = dataclasses.replace(indicator, spec=spec)
-    assert "expected" in next(iter(example_problems(broken)))
+    assert "expected" in next(iter(example_problems([broken])))

@@ -1,5 +1,6 @@
 """Merge: the rows depend on the logs only, whatever is written late, twice or in parts."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,8 @@ from bus.indicators.indicator import Indicator
 from bus.indicators.merge import MergeUnit
 from bus.indicators.outputs import Output, export_rows
 from bus.indicators.partial import encode
-from bus.indicators.verify import Recomputation, differences, recompute
+from bus.indicators.verify import Recomputation, chains, difference, recompute, vector_of
+from bus.indicators.windows import to_micros
 from tests.conftest import examples
 from tests.unit.indicators.histories import cuts, logs
 from tests.unit.indicators.oracle import CASES
@@ -71,15 +73,19 @@ def test_late_writers_change_nothing(data: st.DataObject) -> None:
 
 def proven(spec: Indicator, partitions: list[list[dict[str, Any]]], outputs: list[Output]) -> None:
     """Every output that was ever published is what its own evidence gives."""
-    keys = [(output.window_start_us, tuple(output.dimensions.values())) for output in outputs]
-    recomputation = Recomputation(spec, [(key, output.evidence) for key, output in zip(keys, outputs, strict=True)])
-    for number, rows in enumerate(partitions):
-        if rows and (TOPIC, number) in recomputation.wanted():
-            recomputation.feed(TOPIC, number, batch(rows))
-    assert differences(outputs, recomputation.rows()) == []
+    for chain in chains(outputs):
+        again = Recomputation([spec])
+        for vector, held in chain:
+            again.advance(vector)
+            for number, rows in enumerate(partitions):
+                if rows:
+                    again.feed(TOPIC, number, batch(rows))
+            for output in held:
+                key = output.window_start_us, tuple(output.dimensions.values())
+                assert difference(output, again.output(spec.id, key)) is None
     for output in outputs[-1:]:
-        whole = recompute(spec, {(TOPIC, number): [batch(rows)] for number, rows in enumerate(partitions) if rows}, output.evidence)
-        assert output in whole
+        batches = {(TOPIC, number): [batch(rows)] for number, rows in enumerate(partitions) if rows}
+        assert output in recompute(spec, batches, vector_of(output))
 
 
 def full(spec: Indicator, partition: int = 0, partitions: int = 1, **changes: object) -> list[bytes]:
@@ -122,21 +128,29 @@ def test_another_definition_under_the_same_version_is_ignored() -> None:
     assert merge.apply([(1, full(indicator(window="1h"))[0])]) == []
 
 
-def test_a_window_becomes_final_when_every_source_is_past_it() -> None:
-    unit, merge = FoldUnit.new(indicator(late="1h"), TOPIC, 0, 1), MergeUnit.new(0)
-    seen = []
-    rows: list[dict[str, Any]] = [
-        event(0),
-        event(1, source="b/y"),
-        event(2, occurred_at=event(30)["occurred_at"]),
-        event(40, source="b/y", _offset=3),
-    ]
-    for offset, row in enumerate(rows):
-        partial = unit.apply(batch([row], row["_offset"], row["_offset"]))
+def test_a_window_becomes_final_when_every_partition_is_past_it() -> None:
+    """By an event or heartbeat of whatever source: a silent one keeps nobody waiting."""
+    merge = MergeUnit.new(0)
+    units = [FoldUnit.new(indicator(late="1h"), TOPIC, number, 2) for number in (0, 1)]
+    position = 0
+
+    def hear(partition: int, *rows: dict[str, Any], beats: tuple[tuple[int, str, int], ...] = ()) -> list[str]:
+        nonlocal position
+        unit = units[partition]
+        first = unit.offset + 1
+        last = max([row["_offset"] for row in rows] + [offset for offset, _, _ in beats])
+        partial = unit.apply(replace(batch(list(rows), first, last), heartbeats=beats))
         assert partial is not None
-        seen.append([(output.window_start_us, output.status) for output in merge.apply([(offset, encode(partial)[0])])])
-    assert [status for group in seen[:3] for _, status in group] == ["provisional"] * 3
-    assert (seen[0][0][0], "final") in seen[3]
+        position += 1
+        return [output.status for output in merge.apply([(position, encode(partial)[0])])]
+
+    for unit in units:
+        merge.apply([(position, encode(unit.full_partial())[0])])
+        position += 1
+    assert hear(0, event(0)) == ["provisional"]
+    assert hear(0, event(1, occurred_at=event(30)["occurred_at"])) == ["provisional"]
+    assert hear(1, event(0, source="b/y")) == ["provisional"]
+    assert hear(1, beats=((1, "a/x", to_micros(event(30)["occurred_at"])),)) == ["final"]
 
 
 def test_what_readers_see_again_is_not_said_again() -> None:

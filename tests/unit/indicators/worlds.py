@@ -12,7 +12,8 @@ import polars as pl
 from bus.errors import ConfigurationError
 from bus.events.envelope import EventType
 from bus.indicators.batch import Batch
-from bus.indicators.indicator import Indicator, compile_indicator
+from bus.indicators.compiler import compile_indicator
+from bus.indicators.indicator import Indicator
 from bus.indicators.spec import Spec
 
 ENVELOPE: Mapping[str, pl.DataType] = {

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bus.ingest.csvfile import LONGEST_RECORD, CsvFile, parse_record
-from bus.ingest.manifest import SourceSpec
+from bus.ingest.kinds import FilesSpec
 from bus.ingest.source import BadRecord, FileRefused, RawRecord
 
-SPEC = SourceSpec(kind="append", header={"a": ("a", "huruf a"), "b": ("b",), "c": ("c",)}, optional=("c",))
+SPEC = FilesSpec(kind="append", header={"a": ("a", "huruf a"), "b": ("b",), "c": ("c",)}, optional=("c",))
 
 
-def read(text: str, *, spec: SourceSpec = SPEC) -> list[RawRecord | BadRecord]:
+def read(text: str, *, spec: FilesSpec = SPEC) -> list[RawRecord | BadRecord]:
     return list(CsvFile(io.BytesIO(text.encode()), spec, "utf-8-sig"))
 
 

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from bus.events.catalogue import Catalogue
 from bus.events.codec import Codec
 from bus.events.envelope import Envelope, Event, Op
-from bus.ingest.delivery import Derivation, Derived, Stamp
+from bus.ingest.delivery import Derivation, Derived
 from bus.ingest.manifest import Meaning
 from bus.ingest.rows import Rows
 from bus.ingest.source import BadRecord, RawRecord, Reason
+from bus.ingest.stamp import Stamp
 from bus.settings import ROOT
 
 TYPE = "dlh.air_quality.recorded.v1"

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bus.errors import ConfigurationError
+from bus.ingest.kinds import FilesSpec
 from bus.ingest.manifest import discover
 
 GOOD = """
@@ -35,7 +36,9 @@ def put(root: Path, text: str, *, name: str = "lab") -> Path:
 def test_a_good_one(tmp_path: Path) -> None:
     agency = discover([put(tmp_path, GOOD)])["lab"]
     assert agency.source_name("samples") == "lab/samples"
-    assert agency.manifest.sources["samples"].patterns == ("*.csv",)
+    spec = agency.manifest.sources["samples"]
+    assert isinstance(spec, FilesSpec)
+    assert spec.patterns == ("*.csv",)
 
 
 @pytest.mark.parametrize(

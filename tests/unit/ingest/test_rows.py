@@ -43,14 +43,26 @@ def test_types_are_told_apart() -> None:
 
 
 keys = st.tuples(st.text(max_size=4), st.text(max_size=4))
-found = st.builds(Row, st.integers(0, 9), st.lists(st.text(max_size=4)).map(tuple), st.booleans())
-states = st.builds(
-    Rows, st.integers(0, 9), st.integers(0, 9), st.dictionaries(keys, found, max_size=5), st.booleans(), st.frozensets(st.integers(1, 9))
+dropped = st.lists(st.tuples(st.text(max_size=4), st.text(max_size=4), st.integers(1)), max_size=2).map(tuple)
+found = st.builds(
+    Row, st.integers(0, 9), st.lists(st.text(max_size=4)).map(tuple), st.booleans(), st.lists(st.integers(0)).map(tuple), dropped
 )
+spans = st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), max_size=3).map(tuple)
+states = st.builds(
+    Rows, st.integers(0, 9), st.integers(0, 9), st.dictionaries(keys, found, max_size=5), st.booleans(), st.frozensets(st.integers(1, 9)),
+    st.dictionaries(st.integers(1), spans, max_size=3), spans, st.integers(0, 9),
+)  # fmt: skip
 
 
 @given(states)
 def test_a_state_survives_its_snapshot(state: Rows) -> None:
+    assert Rows.load(state.dump()) == state
+
+
+def test_a_state_of_the_first_layout_is_read_on() -> None:
+    """It does not know under which sequences its events were said, nor what was repeated until then."""
+    state = Rows.load([b'[1,7,3,1,0,[2]]\n[["k"],5,1,["a","b"]]'])
+    assert state == Rows(7, 3, {("k",): Row(5, ("a", "b"), doubtful=True, said=(0, 0))}, unread=frozenset({2}), uncounted=7)
     assert Rows.load(state.dump()) == state
 
 

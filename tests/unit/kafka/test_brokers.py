@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,6 +38,14 @@ async def test_the_log_end_is_right_where_listoffsets_is_not(broker: KafkaSettin
         assert await log_end(consumer._client, place) == 10
     finally:
         await consumer.stop()
+
+
+def test_a_taken_port_is_said_before_anything_starts(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        broker = EmbeddedBroker(tmp_path, other.getsockname()[1])
+        with pytest.raises(ConfigurationError, match="is taken: another program listens"):
+            broker.start()
+        assert not broker.log_path.exists()
 
 
 def test_an_embedded_broker_starts_stops_and_forgets(make_embedded: Callable[[], EmbeddedBroker]) -> None:

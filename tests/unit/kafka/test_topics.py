@@ -33,7 +33,8 @@ def test_every_topic_is_declared_once() -> None:
         "indicators.dlh.pm10_mean",
         "quarantine.dlh",
     }
-    assert topics["events.dlh.air.measured.v1"].config["retention.ms"] == "-1"
+    for kept in ("events.dlh.air.measured.v1", "history.dlh.pm10_mean", "bus.audit"):
+        assert (topics[kept].config["cleanup.policy"], topics[kept].config["retention.ms"]) == ("delete", "-1")
     assert all(int(topic.config["max.message.bytes"]) == MAX_RECORD_BYTES for topic in topics.values())
 
 

@@ -190,7 +190,7 @@ async def test_a_worker_that_starts_later_takes_away_what_its_predecessor_left(w
         "fold/test.count/1/0/elsewhere/0",
     ]
     for name in (*leftovers, *others):
-        await store.save(name, 3, [b"x"])
+        await store.save(name, 3, {"0": b"x"})
     write_indicator(world.root, "test.count", '{ kind = "count" }', version=2)
     worker = world.worker()
     await worker.assign()

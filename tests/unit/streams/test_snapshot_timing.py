@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -18,9 +18,9 @@ async def test_a_slow_store_is_spared_under_load_and_used_at_once_when_traffic_s
     await worker.assign()
     save = worker.fold.store.save
 
-    async def slow(unit: str, offset: int, chunks: Sequence[bytes]) -> None:
+    async def slow(unit: str, offset: int, blocks: Mapping[str, bytes | None], *, base: int | None = None) -> None:
         world.clock.seconds += 2
-        await save(unit, offset, chunks)
+        await save(unit, offset, blocks, base=base)
 
     monkeypatch.setattr(worker.fold.store, "save", slow)
 

@@ -20,7 +20,7 @@ from bus.kafka.snapshots import KafkaSnapshotStore
 from bus.kafka.topics import CONTROL, PARTIALS, QUARANTINE_PREFIX, SNAPSHOT_PARTITIONS, SNAPSHOTS, partition_of
 from bus.streams.folding import FoldWork
 from bus.streams.merging import MergeWork
-from bus.streams.outputs import OutputWatch
+from bus.streams.output_watch import OutputWatch
 from bus.streams.stage import Stage
 from bus.testing.memory import MemoryLog
 
@@ -167,6 +167,7 @@ class World:
         self.log.create(f"{QUARANTINE_PREFIX}test", compacted=True)
         for name in ("test.total", "test.count", "test.large"):
             self.log.create(f"indicators.{name}", compacted=True)
+            self.log.create(f"history.{name}")
 
     def indicators(self):
         return load_indicators([self.root], self.catalogue)
