@@ -76,15 +76,12 @@ class Journal:
         return found
 
     def _reached(self, composite: Composite, groups: set[Group]) -> None:
-        """Groups that were not foreseen have changed, and with them what is made of their rows."""
-        known = self._groups.setdefault(composite.id, {})
-        for group in groups:
-            known.setdefault(group, {})
+        """Groups have changed, and with them what is made of their rows. Which ones nobody could foresee: what was noted of them may be
+        from after an earlier partial of the batch, and is not what readers have."""
+        self._groups.setdefault(composite.id, {}).update({group: {} for group in groups})
         rows = {key for group in groups for key in composite.row_keys(group)}
         for each, above in self._family.spread({composite.id: rows} if rows else {}):
-            higher = self._groups.setdefault(each.id, {})
-            for group in above:
-                higher.setdefault(group, {})
+            self._groups.setdefault(each.id, {}).update({group: {} for group in above})
 
     def _of_composites(self) -> Iterator[Output]:
         for each, groups in self._family.spread(self._reclassified(), later=False):
