@@ -15,24 +15,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from bus import __version__
-from bus.cli import (
-    agencies,
-    brokers,
-    ddl,
-    demo,
-    history,
-    indicators,
-    keys,
-    quarantine,
-    run,
-    schemas,
-    simulate,
-    spool,
-    status,
-    totals,
-    verify,
-    withdraw,
-)
+from bus.cli.commands import CommandTree
 from bus.cli.context import err
 from bus.errors import BusError, ConfigurationError
 from bus.ops.supervisor import EXIT_CONFIGURATION
@@ -61,16 +44,13 @@ _HELP = """Simpul: facts entered once in an agency become proven numbers.
 """
 
 app = typer.Typer(
+    cls=CommandTree,
     help=_HELP,
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (
-    run, demo, simulate, brokers, indicators, verify, history, withdraw, status, quarantine, spool, totals, schemas, agencies, keys, ddl,
-):  # fmt: skip
-    module.register(app)
 
 
 def _show_version(value: bool) -> None:

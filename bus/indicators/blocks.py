@@ -60,7 +60,8 @@ class _Group(Generic[K]):
 
 
 class Blocks(Generic[K, V]):
-    """Entries by key. `place(key)` gives group and hash; `freeze(entry)` a value that nobody changes, fit for `columns`; `thaw` the entry."""
+    """Entries by key. `place(key)` gives group and hash; `freeze(entry)` a value that nobody changes, fit for `columns`; `thaw` the entry;
+    `share(key)` an equal key to be kept."""
 
     def __init__(
         self,
@@ -71,6 +72,7 @@ class Blocks(Generic[K, V]):
         *,
         order: Callable[[Iterable[K]], list[K]] = sorted,  # type: ignore[assignment]  # keys that have no other order are texts or numbers
         per_block: int | None = None,
+        share: Callable[[K], K] = lambda key: key,
         entries: MutableMapping[K, V] | None = None,
     ) -> None:
         self._letter = letter
@@ -78,6 +80,7 @@ class Blocks(Generic[K, V]):
         self._freeze = freeze
         self._thaw = thaw
         self._order = order
+        self._share = share
         self._per_block = min(per_block or PER_BLOCK, PER_BLOCK)
         self._groups: dict[str, _Group[K]] = {}
         #: The groups whose entries, and with them their keys, have left memory.
@@ -93,9 +96,10 @@ class Blocks(Generic[K, V]):
         """Take in a new entry, which is touched by this. Raises `FatalError` where entries have left memory: it might be there already."""
         if self._cold and (name := self._place(key)[0]) in self._cold:
             raise FatalError(f"blocks of {name} have left memory and were not brought back")
-        self.entries[key] = entry
-        self.touched.add(key)
-        self._new.append(key)
+        kept = self._share(key)
+        self.entries[kept] = entry
+        self.touched.add(kept)
+        self._new.append(kept)
 
     # snapshots
 
@@ -190,7 +194,8 @@ class Blocks(Generic[K, V]):
             group = self._groups[name]
             self._cold.remove(name)
             for each in held:
-                for key, entry in columns.decode(blocks[each]):
+                for read, entry in columns.decode(blocks[each]):
+                    key = self._share(read)
                     self.entries[key] = self._thaw(entry)
                     group.blocks[group.number(self._place(key)[1])].append(key)
                     group.count += 1

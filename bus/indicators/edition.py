@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right, insort
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -42,7 +42,6 @@ class _Source:
 
     number: int
     offset: int = -2
-    cells: dict[CellKey, Cell] = field(default_factory=dict)
     watermarks: dict[str, int] = field(default_factory=dict)
     heard: dict[int, set[str]] = field(default_factory=dict)
     parts: dict[_Parcel, dict[int, _News]] = field(default_factory=dict)
@@ -146,15 +145,14 @@ class Edition:
             return
         source, offset, news = self._pending
         source.offset, source.watermarks, self._pending = offset, news.watermarks, None
-        former = [source.cells[key] for key in news.cells if key in source.cells]
-        self._changes += sum(revision(cell[1]) for cell in news.cells.values()) - sum(revision(cell[1]) for cell in former)
-        self.blocks.take(source.number, news.cells, news.heard)
-        source.cells.update(news.cells)
+        new, changes = self.blocks.take(source.number, news.cells)
+        self._changes += changes
+        self.blocks.hear(source.number, news.heard)
         for start, reporters in news.heard.items():
             source.heard[start].update(reporters)
             self._hearing.pop(start, None)
         source.parts = {parcel: parts for parcel, parts in source.parts.items() if parcel[1] > source.offset}
-        self._touch(news.cells)
+        self._touch(news.cells, new)
         self._summarise()
 
     def reclassified(self, earlier: int | None) -> set[CellKey]:
@@ -222,7 +220,7 @@ class Edition:
         return source
 
     def _leaves(self, key: CellKey) -> list[Cell]:
-        return [source.cells[key] for source in self._sources.values() if key in source.cells]
+        return [cell for cell in self.blocks.cells.entries.get(key, ()) if cell is not None]
 
     def _heard(self, start: int) -> int:
         heard = self._hearing.get(start)
@@ -260,12 +258,13 @@ class Edition:
 
     def restored(self) -> None:
         """All entries are there: make of them what is only kept in memory."""
-        self._touch({key for source in self._sources.values() for key in source.cells})
-        self._changes = sum(revision(counted) for source in self._sources.values() for _, counted in source.cells.values())
+        held = self.blocks.cells.entries
+        self._touch(held, held)
+        self._changes = sum(revision(cell[1]) for cells in held.values() for cell in cells if cell is not None)
         self._summarise()
 
-    def _touch(self, keys: Iterable[CellKey]) -> None:
-        for key in self._rows.touch(set(keys)):
+    def _touch(self, keys: Collection[CellKey], new: Collection[CellKey]) -> None:
+        for key in self._rows.touch(keys, new):
             held = self._windows.get(key[0])
             if held is None:
                 held = self._windows[key[0]] = set()

@@ -11,7 +11,7 @@ from bus.indicators.accumulators import ACCUMULATOR_VERSION
 from bus.indicators.blocks import Blocks, Frozen, Pending, letter_of
 from bus.indicators.indicator import Indicator
 from bus.indicators.kinds.sums import SUMS
-from bus.indicators.partial import CellKey, in_order
+from bus.indicators.partial import CellKey, in_order, sharing
 from bus.indicators.stretches import cell_place, closes_before, stretch_of, subject_place, window_place
 
 #: The block of what is not in `Blocks`.
@@ -32,7 +32,7 @@ class FoldState:
         #: [state of the accumulator, how often and why it changed]
         self.cells: Blocks[CellKey, list[Any]] = Blocks(
             "c", cell_place(self._window), self._freeze_cell, self._thaw_cell,
-            order=in_order, per_block=None if indicator.kind in SUMS else _FEW,
+            order=in_order, per_block=None if indicator.kind in SUMS else _FEW, share=sharing(self._window),
         )  # fmt: skip
         #: Reporters by window.
         self.heard: Blocks[int, set[str]] = Blocks("h", window_place(self._window), sorted, set, per_block=_FEW)

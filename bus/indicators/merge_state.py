@@ -14,7 +14,7 @@ from bus.indicators.family import Family
 from bus.indicators.line import LeafLine, Line
 from bus.indicators.partial import canonical, sort_key
 
-_HEAD, _FORM = "head", 3
+_HEAD, _FORM = "head", 4
 _RETIRED = "retired/"
 
 

@@ -69,13 +69,14 @@ class Rows:
             return found
         return {(start, dims) for begin, dims in found for start in (begin, *self._after(begin, dims))}
 
-    def touch(self, touched: Collection[CellKey]) -> Collection[CellKey]:
-        """The leaves say something new of these cells; all rows, of theirs and of those above them, that may be new by that."""
+    def touch(self, touched: Collection[CellKey], new: Collection[CellKey]) -> Collection[CellKey]:
+        """The leaves say something new of these cells, of which some are new; all rows, of theirs and of those above them, that may be new
+        by that."""
         reached = self._climb(touched) if self._rolls_up else touched
         if self._closes:
             for start, dims in reached:
                 self._closings.setdefault(dims, _Closings(self._merge)).touch(start)
-        return reached
+        return reached if self._rolls_up else new
 
     def row(self, key: CellKey) -> Cell | None:
         """A row's cell; None where there is none."""

@@ -55,7 +55,7 @@ def prepare_input(folder: Path, real: Path | None) -> Path:
     Times are set so that the order of delivery is always the same.
     """
     folder.mkdir()
-    made = list(exports(months=2 if real else 9))
+    made = list(exports(months=2 if real else sized(4, 9)))
     if real is not None:
         for path in sorted(real.glob("*.csv")):
             shutil.copy(path, folder / path.name)

@@ -18,9 +18,9 @@ collect_ignore = [] if SOAK else ["test_campaign_load.py"]
 
 @pytest.fixture(scope="session")
 def campaign_input(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of exports: the real ones where they are, else made ones; and the mess that exports bring."""
+    """A folder of exports: in `make soak` the real ones where they are, else made ones; and the mess that exports bring."""
     real = Path(os.environ.get("BUS_TEST_DATA") or ROOT.parent / "shared" / "data") / "ispu"
-    return prepare_input(tmp_path_factory.mktemp("campaign") / "exports", real if real.is_dir() else None)
+    return prepare_input(tmp_path_factory.mktemp("campaign") / "exports", real if SOAK and real.is_dir() else None)
 
 
 @pytest.fixture(scope="session")

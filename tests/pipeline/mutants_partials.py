@@ -54,7 +54,9 @@ def sends_differences(patch: pytest.MonkeyPatch) -> None:
     def adding(self: Edition) -> None:
         if self._pending is not None:
             source, _, news = self._pending
-            news.cells = {key: (acc, total([counted, source.cells.get(key, (acc, NONE))[1]])) for key, (acc, counted) in news.cells.items()}
+            held = self.blocks.cells.entries
+            known = {key: dict(enumerate(held.get(key, ()))).get(source.number) for key in news.cells}
+            news.cells = {key: (acc, total([counted, (known[key] or (acc, NONE))[1]])) for key, (acc, counted) in news.cells.items()}
         settle(self)
 
     patch.setattr(FoldUnit, "_partial", difference)

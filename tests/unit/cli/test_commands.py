@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,10 +13,11 @@ import typer
 
 from bus import __version__
 from bus.cli.app import app, main
+from bus.cli.commands import MODULES, commands_of
 from bus.cli.context import impatient
 from bus.errors import ConfigurationError
 from bus.ops.backfill import prepare_folder
-from bus.settings import Settings
+from bus.settings import ROOT, Settings
 
 
 @pytest.fixture(autouse=True)
@@ -108,27 +111,24 @@ def test_an_indicator_of_an_overlay_is_listed_and_a_broken_one_is_named(tmp_path
 def test_the_version_and_the_help_of_every_command_are_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert _code("--version") == 0
     assert capsys.readouterr().out.strip() == f"bus {__version__}"
-    command = typer.main.get_command(app)
-    names = sorted(command.commands)  # type: ignore[attr-defined]
-    assert {
-        "run",
-        "demo",
-        "broker",
-        "kafka",
-        "topics",
-        "schemas",
-        "check",
-        "quarantine",
-        "verify",
-        "history",
-        "withdraw",
-        "status",
-        "indicators",
-        "new-key",
-    } <= set(names)
+    names = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+    assert names == sorted(MODULES)
     for name in names:
         assert _code(name, "--help") == 0
         assert "Usage: bus" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("module", sorted(set(MODULES.values())))
+def test_each_module_has_the_commands_that_it_is_looked_in_for(module: str) -> None:
+    assert sorted(commands_of(module)) == sorted(name for name, where in MODULES.items() if where == module)
+
+
+def test_what_one_command_needs_the_others_do_not_wait_for() -> None:
+    heavy = "{'sqlalchemy', 'fastapi', 'openpyxl', 'psycopg', 'polars', 'faust'} & set(sys.modules)"
+    for arguments, allowed in [(["--version"], []), (["run", "--help"], ["polars"])]:
+        code = f"import sys\nfrom bus.cli.app import _run\n_run({arguments})\nprint(sorted({heavy}), file=sys.stderr)"
+        ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+        assert ended.stderr.split() == [str(allowed)]
 
 
 def test_a_key_pair_is_made_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
