@@ -155,6 +155,8 @@ def settings_of() -> Callable[[EmbeddedBroker | KafkaNode], KafkaSettings]:
 
 
 _BOTH = [pytest.param("embedded"), pytest.param("kafka", marks=pytest.mark.kafka)]
+#: For a campaign's `clean_broker`: both in `make soak`, in `make test` the real one where it can be had and else the embedded.
+CAMPAIGN_BROKERS = _BOTH if SOAK else [pytest.param("either")]
 
 
 @pytest.fixture(params=_BOTH)
@@ -166,7 +168,7 @@ def broker(request: pytest.FixtureRequest) -> KafkaSettings:
 @pytest.fixture(params=_BOTH)
 def clean_broker(request: pytest.FixtureRequest) -> Iterator[KafkaSettings]:
     """A broker without any topic: a fresh embedded one, and the session's Kafka emptied."""
-    if request.param == "embedded":
+    if request.param == "embedded" or (request.param == "either" and missing_tools()):
         fresh: EmbeddedBroker = request.getfixturevalue("make_embedded")()
         yield _settings_of(fresh)
         fresh.stop()

@@ -19,7 +19,7 @@ from tests.live.cli_process import environ_for
 pytestmark = [pytest.mark.soak, pytest.mark.kafka, pytest.mark.timeout(sized(300, 1200))]
 
 ROUNDS = sized(1, 4)
-PACE = sized(100, 10)
+PACE = sized(50, 10)
 
 
 @pytest.mark.parametrize("seed", seeds(1, 1))

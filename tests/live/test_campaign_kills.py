@@ -9,6 +9,7 @@ import pytest
 
 from bus.kafka.process import free_port
 from bus.settings import KafkaSettings
+from tests.conftest import CAMPAIGN_BROKERS
 from tests.live.campaign import ONLY, BusRun, Listener, Outcome, proven, seeds, sized
 from tests.live.cli_process import environ_for, start_bus
 
@@ -16,9 +17,10 @@ pytestmark = [pytest.mark.soak, pytest.mark.timeout(sized(300, 900))]
 
 #: Kills in a run, and records a second: the run lasts 20 s at least, in full 80 s.
 KILLS = sized(6, 10)
-PACE = sized(80, 20)
+PACE = sized(40, 20)
 
 
+@pytest.mark.parametrize("clean_broker", CAMPAIGN_BROKERS, indirect=True)
 @pytest.mark.parametrize("seed", seeds(1, 2))
 async def test_a_run_whose_roles_are_killed_gives_the_same_bytes(
     seed: int, clean_broker: KafkaSettings, campaign_input: Path, undisturbed: Outcome, tmp_path: Path

@@ -12,16 +12,15 @@ from pathlib import Path
 import pytest
 
 from bus.settings import KafkaSettings
+from tests.conftest import CAMPAIGN_BROKERS
 from tests.live.campaign import proven, seeds, sized
 from tests.live.streams_site import Site, WorkerProcess
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(sized(300, 3600))]
 
-#: `make test` has each once, on one broker (tests/live/test_streams.py tells like stories on both); `make soak` both on both.
 #: What is done to the workers in a campaign, and events a second meanwhile.
 STEPS = sized(4, 40)
 RATE = 1_500
-_KAFKA = pytest.param("kafka", marks=pytest.mark.kafka)
 _log = logging.getLogger(__name__)
 
 
@@ -49,7 +48,7 @@ async def site(tmp_path: Path, clean_broker: KafkaSettings) -> AsyncIterator[Com
         yield site
 
 
-@pytest.mark.parametrize("clean_broker", sized(["embedded"], ["embedded", _KAFKA]), indirect=True)
+@pytest.mark.parametrize("clean_broker", CAMPAIGN_BROKERS, indirect=True)
 async def test_one_freezes_beyond_its_session_and_wakes_beside_its_successor(site: CommandSite) -> None:
     stop = asyncio.Event()
     frozen, second = site.worker("a"), site.worker("b")
@@ -73,7 +72,7 @@ async def test_one_freezes_beyond_its_session_and_wakes_beside_its_successor(sit
     assert third.stop() == 0
 
 
-@pytest.mark.parametrize("clean_broker", sized([_KAFKA], ["embedded", _KAFKA]), indirect=True)
+@pytest.mark.parametrize("clean_broker", CAMPAIGN_BROKERS, indirect=True)
 @pytest.mark.parametrize("seed", seeds(1, 1))
 async def test_workers_join_leave_die_and_freeze_at_random(seed: int, site: CommandSite) -> None:
     campaign = Campaign(site, random.Random(seed))

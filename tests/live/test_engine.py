@@ -1,4 +1,4 @@
-"""The engine as processes on both brokers: every kind of indicator, disturbed histories, a definition changed on the way, and the proof."""
+"""The engine as processes: every kind of indicator, disturbed histories, a definition changed on the way, and the proof."""
 
 from __future__ import annotations
 
@@ -17,11 +17,14 @@ from bus.events.envelope import Op
 from bus.kafka.ports import TopicPartition
 from bus.ops.values import cell_name
 from bus.settings import KafkaSettings
+from tests.conftest import CAMPAIGN_BROKERS
 from tests.live.cli_process import bus
 from tests.live.engine_site import EngineSite
 from tests.model.histories import WITHDRAWAL, Beat, Fact, Published, history
 from tests.model.times import JAKARTA
 from tests.model.worlds import PARTITIONS
+
+pytestmark = pytest.mark.soak
 
 CASE = "uji.case.recorded.v1"
 CELL = "2028-01-10T09:00/cepogo/true"
@@ -33,6 +36,7 @@ async def site(tmp_path: Path, clean_broker: KafkaSettings) -> AsyncIterator[Eng
         yield site
 
 
+@pytest.mark.parametrize("clean_broker", CAMPAIGN_BROKERS, indirect=True)
 async def test_every_kind_of_indicator_through_kills_and_a_new_definition(site: EngineSite) -> None:
     facts = history(random.Random(20).choice, size=[700], subjects=30)
     third = len(facts) // 3

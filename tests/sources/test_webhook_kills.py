@@ -17,7 +17,7 @@ from bus.ops.installation import Installation
 from bus.ops.quarantine import list_quarantine
 from bus.ops.wiring import apply_topics
 from bus.settings import KafkaSettings, Settings
-from tests.conftest import SOAK
+from tests.conftest import CAMPAIGN_BROKERS, SOAK
 from tests.live.cli_process import environ_for
 from tests.live.streams_site import WorkerProcess
 from tests.sources.webhook_world import KEY, free_port, webhook_world
@@ -74,6 +74,7 @@ class Senders:
 
 
 @pytest.mark.soak
+@pytest.mark.parametrize("clean_broker", CAMPAIGN_BROKERS, indirect=True)
 async def test_kills_under_load_lose_nothing_and_double_nothing(tmp_path: Path, clean_broker: KafkaSettings) -> None:
     world, port = webhook_world(tmp_path), free_port()
     environ = environ_for(
