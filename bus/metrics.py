@@ -88,6 +88,12 @@ source_failures = Counter(
     ["agency", "source", "outcome"],
     registry=REGISTRY,
 )
+source_misconfigured = Gauge(
+    "bus_connector_source_misconfigured",
+    "1 while a source stands still because its own system is not as it is configured.",
+    ["agency", "source"],
+    registry=REGISTRY,
+)
 
 events_folded = Counter("bus_events_folded_total", "Events applied by the fold.", ["topic"], registry=REGISTRY)
 batch_records = Histogram(

@@ -9,6 +9,7 @@ from typing import Protocol
 
 import structlog
 
+from bus import metrics
 from bus.clock import Clock, SystemClock
 from bus.errors import ConfigurationError, Problem, TransientError
 from bus.events.codec import Codec
@@ -30,6 +31,8 @@ _log = structlog.get_logger(__name__)
 
 #: What a source waits that gave up, before it begins anew.
 _ANEW_SECONDS = 1.0
+#: What one waits whose own system is not as it is configured, before it looks again.
+_MENDED_SECONDS = 30.0
 
 
 class SourceRunner(Protocol):
@@ -73,7 +76,8 @@ class Runner:
         sealer = sealer_for(settings.data_dir / "keys", agency.id)
         clock = clock or SystemClock()
         door = door_of(agency, settings, clock)
-        self._sources: list[SourceRunner] = []
+        self._agency = agency.id
+        self._sources: dict[str, SourceRunner] = {}
         self._sleep = sleep
         for source_id, values in given.items():
             context = SourceContext(
@@ -89,32 +93,39 @@ class Runner:
                 runner = StreamRunner(
                     context, values, reader=reader, settings=settings, pace=pace, report=progress or _unseen, sleep=sleep
                 )  # fmt: skip
-            self._sources.append(runner)
+            self._sources[source_id] = runner
 
     async def run(self, *, until_end: bool) -> None:
         """Deliver everything there is and return (`until_end`), or go on watching until cancelled.
 
-        Raises `ConfigurationError`, `FatalError`, or, with an end, `TransientError` when the log was away for longer than
-        `kafka.retry_seconds`. Without an end a source that gave up begins anew: it must not stop those that go on without the log.
+        Raises `FatalError`, or, with an end, `ConfigurationError`, and `TransientError` when the log was away for longer than
+        `kafka.retry_seconds`. Without an end a source that gave up begins anew, and one whose own system is not as it is configured (a
+        column gone, a key refused) looks again from time to time: it must not stop those of the other agencies.
         """
         try:
             async with asyncio.TaskGroup() as group:
-                for source in self._sources:
-                    group.create_task(source.run(until_end=True) if until_end else self._kept(source))
+                for name, source in self._sources.items():
+                    group.create_task(source.run(until_end=True) if until_end else self._kept(source, name))
         except BaseExceptionGroup as errors:
             raise _first(errors) from errors
 
-    async def _kept(self, source: SourceRunner) -> None:
+    async def _kept(self, source: SourceRunner, name: str) -> None:
+        misconfigured = metrics.source_misconfigured.labels(self._agency, name)
         while True:
+            misconfigured.set(0)
             try:
                 return await source.run(until_end=False)
             except TransientError as error:
                 _log.warning("a source begins anew", source=source.progress.source, reason=str(error))
                 await self._sleep(_ANEW_SECONDS)
+            except ConfigurationError as error:
+                misconfigured.set(1)
+                _log.error("a source stands still until this is right", source=source.progress.source, reason=str(error))
+                await self._sleep(_MENDED_SECONDS)
 
     def status(self) -> tuple[Progress, ...]:
         """Where each source is."""
-        return tuple(source.progress for source in self._sources)
+        return tuple(source.progress for source in self._sources.values())
 
 
 def _given(agency: Agency, settings: Settings, folders: Mapping[str, Path]) -> dict[str, Mapping[str, str]]:

@@ -30,8 +30,8 @@ from tests.model.worlds import MODEL, NOT_YET, TYPES, indicator, loaded, ready, 
 EVERY = pytest.mark.parametrize(
     "name", [pytest.param(name, marks=[pytest.mark.xfail(strict=True)] if name in NOT_YET else []) for name in MODEL.indicators]
 )
-SEEDS = range(examples(4))
-GENERATED = settings(max_examples=examples(15), suppress_health_check=list(HealthCheck))
+SEEDS = range(examples(2))
+GENERATED = settings(max_examples=examples(8), suppress_health_check=list(HealthCheck))
 READY = st.sampled_from([name for name in MODEL.indicators if name not in NOT_YET])
 
 

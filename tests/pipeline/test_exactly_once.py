@@ -20,7 +20,7 @@ HISTORIES = settings(max_examples=examples(1), phases=[Phase.generate, Phase.exp
 
 @LIFE
 @given(published=facts())
-@settings(max_examples=examples(12), suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(6), suppress_health_check=list(HealthCheck))
 def test_without_faults_the_numbers_are_those_of_brute_force(life, published: list[Fact]) -> None:
     found, _ = asyncio.run(life(published, {}, LAB))
     assert exact(found) == expected(published)
@@ -39,7 +39,7 @@ def test_a_fault_at_any_effect_changes_nothing(life, fault: Fault, published: li
 
 
 @LIFE
-@settings(max_examples=examples(6), suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(3), suppress_health_check=list(HealthCheck))
 @given(published=facts(), plan=st.dictionaries(st.integers(0, 150), st.sampled_from(list(Fault)), min_size=2, max_size=8))
 def test_many_faults_in_one_life_change_nothing(life, published: list[Fact], plan: dict[int, Fault]) -> None:
     wanted, _ = asyncio.run(life(published, {}, LAB))

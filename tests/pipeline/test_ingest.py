@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from bus.errors import ConfigurationError
+from bus import metrics
+from bus.errors import ConfigurationError, Problem
 from bus.ingest.deliver import Progress
 from bus.ingest.files_runner import FilesRunner
 from bus.settings import ROOT
@@ -207,7 +208,7 @@ async def test_a_file_that_still_grows_waits(world: World) -> None:
         await world.clock.sleep(seconds)
 
     runner = world.runner()
-    source = runner._sources[0]
+    source = next(iter(runner._sources.values()))
     assert isinstance(source, FilesRunner)
     source._sleep = sleep
     await runner.run(until_end=True)
@@ -269,6 +270,28 @@ async def test_the_folder_may_go_away_and_come_back_while_watched(world: World) 
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def test_a_source_whose_system_is_not_as_it_is_configured_looks_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.put("januari.csv", row(1))
+    run, wrong = FilesRunner.run, [ConfigurationError([Problem("tabel", "has no column tanggal")]) for _ in range(2)]
+    gauge = metrics.source_misconfigured.labels("dlh", "ispu")
+
+    async def refusing(self: FilesRunner, *, until_end: bool) -> None:
+        if wrong:
+            raise wrong.pop()
+        await run(self, until_end=until_end)
+
+    monkeypatch.setattr(FilesRunner, "run", refusing)
+    with pytest.raises(ConfigurationError, match="has no column tanggal"):
+        await world.runner().run(until_end=True)
+    wrong.append(ConfigurationError([Problem("tabel", "has no column tanggal")]))
+    task = asyncio.create_task(world.runner().run(until_end=False))
+    await _until(lambda: len(world.envelopes()) == 1)
+    assert not task.done()
+    assert world.clock.elapsed >= 60
+    assert gauge._value.get() == 0
+    task.cancel()
 
 
 async def test_pace_and_progress(world: World) -> None:

@@ -42,14 +42,14 @@ async def test_tables_are_read_and_then_followed(world: World, db: psycopg.Conne
 async def test_nothing_is_missing_or_double_between_snapshot_and_stream(
     tmp_path: Path, postgres: Callable[..., str], db: psycopg.Connection
 ) -> None:
-    """Writers do not pause while the tables are read: every row and every change of it, once. (They end some time, else they may stay ahead
-    for ever.)"""
+    """Writers do not pause while the tables are read: every row and every change of it, once."""
     world = database_world(tmp_path, postgres(), SOURCE)
     stop = threading.Event()
     written: list[list[str]] = [[], []]
 
     def write(worker: int) -> None:
         with psycopg.connect(postgres(), autocommit=True) as connection:
+            # not for ever: a reader who is slower than they are would never be done
             while not stop.is_set() and len(written[worker]) < 2_000:
                 no = f"{worker}-{len(written[worker])}"
                 with connection.transaction():
