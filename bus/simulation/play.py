@@ -17,8 +17,9 @@ from bus.ingest.kinds.http_spec import HttpSpec
 from bus.ingest.kinds.mqtt_spec import MqttSpec
 from bus.ingest.kinds.sql_spec import SqlSpec
 from bus.ingest.kinds.webhook_spec import WebhookSpec
-from bus.ingest.manifest import Agency
+from bus.ingest.manifest import Agency, TotalsSpec
 from bus.kafka.process import LOCALHOST, free_port
+from bus.simulation.counting import counted, facts_of, write_counts
 from bus.simulation.story import Telling
 from bus.simulation.systems.folders import FolderOfFiles
 from bus.simulation.systems.interface import Interfaces
@@ -56,6 +57,8 @@ class Systems:
     environ: Mapping[str, str] = field(repr=False)
     silent: frozenset[tuple[str, str]]
     polled: frozenset[tuple[str, str]]
+    #: Agency -> what it counts for itself, and the folder for that.
+    counting: Mapping[str, tuple[TotalsSpec, Path]] = field(repr=False, default_factory=dict)
 
     def surely_refused(self, world: World) -> int:
         """How many records with a mistake the bus has to see: not those of silent sources, nor what stood in a table between two polls."""
@@ -65,7 +68,7 @@ class Systems:
     async def play(self, world: World, *, speed: float, report: Callable[[datetime, int], None]) -> None:
         """Tell everything in order, an hour at once, `speed` seconds of the world in one (0: as fast as the systems take it).
 
-        `report` is told the world's time and how many tellings are told.
+        `report` is told the world's time and how many tellings are told. At the end each agency puts down what it has counted.
         """
         begun, first, done = time.monotonic(), world.told[0].at if world.told else None, 0
         for step, told in groupby(world.told, key=lambda each: each.at.replace(minute=0, second=0, microsecond=0)):
@@ -77,6 +80,9 @@ class Systems:
             await asyncio.gather(*(self._tell(source, tellings) for source, tellings in together.items()))
             done += sum(map(len, together.values()))
             report(step, done)
+        for agency, (spec, folder) in self.counting.items():
+            counts = counted(facts_of(world, agency, self.silent))
+            await asyncio.to_thread(write_counts, folder / "hitungan.csv", spec, counts)
 
     async def _tell(self, source: tuple[str, str], tellings: Sequence[Telling]) -> None:
         if source not in self.silent:
@@ -104,6 +110,9 @@ async def opened(agencies: Mapping[str, Agency], world: World, folder: Path, ser
         environ = {"BUS_SIMULATION": "true", "BUS_INGEST__INGRESS_PORT": str(ingress)}
         systems: dict[tuple[str, str], System] = {}
         silent: set[tuple[str, str]] = set()
+        counting = {
+            agency.id: (agency.manifest.totals, folder / "hitungan" / agency.id) for agency in agencies.values() if agency.manifest.totals
+        }  # fmt: skip
         for agency in agencies.values():
             settings = interfaces.settings(agency.id)
             systems |= {(agency.id, name): _OfAgency(agency.id, interfaces) for name in _of(agency, HttpSpec)}
@@ -131,9 +140,13 @@ async def opened(agencies: Mapping[str, Agency], world: World, folder: Path, ser
                     settings |= {spec.setting: servers.mqtt_url for spec in sensed.values()}
                 else:
                     silent |= {(agency.id, name) for name in sensed}
+            if agency.id in counting:
+                spec, place = counting[agency.id]
+                place.mkdir(parents=True, exist_ok=True)
+                settings |= {spec.setting: str(place)}
             environ |= {f"BUS_{agency.id}__{name}".upper(): value for name, value in settings.items()}
         polled = {(agency.id, name) for agency in agencies.values() for name, spec in agency.manifest.sources.items() if _is_polled(spec)}
-        yield Systems(systems, environ, frozenset(silent), frozenset(polled))
+        yield Systems(systems, environ, frozenset(silent), frozenset(polled), counting)
 
 
 def _is_polled(spec: SourceSpec) -> bool:

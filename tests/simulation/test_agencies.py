@@ -10,6 +10,7 @@ import pytest
 
 from bus.ingest.manifest import discover
 from bus.settings import ROOT, Settings
+from bus.simulation.counting import counted, facts_of
 from bus.simulation.faults import Rates
 from bus.simulation.world import Plan, World, made
 from tests.model.events import Entry
@@ -50,8 +51,10 @@ def made_of(*agencies: str) -> list[str]:
 @pytest.mark.parametrize("agency", AGENCIES)
 def test_records_mean_what_happened(agency: str, seed: int) -> None:
     found, mapped = world(agency, seed=seed), Mapped(AGENCIES)
-    truth, log = as_log(found.facts), as_log(mapped.facts(found))
+    facts = list(mapped.facts(found))
+    truth, log = as_log(found.facts), as_log(facts)
     assert {name: number for name, number in mapped.refused.items() if number} == found.refused
+    assert counted(facts) == counted(facts_of(found, agency, ())), "its daily counts"
     for name in made_of(agency):
         assert values(name, log) == values(name, truth), name
 

@@ -12,6 +12,7 @@ from bus.kafka.ports import LogReader
 from bus.ops.demo import refused
 from bus.ops.installation import Installation
 from bus.ops.site import running
+from bus.ops.totals import Accounts, Counted
 from bus.ops.values import read_values
 from bus.ops.verification import require_ok, verify
 from bus.settings import ROOT, KafkaSettings, Settings
@@ -53,6 +54,10 @@ async def test_every_number_is_what_happened(
             assert turned_away >= systems.surely_refused(world)
             reports = await verify(installation, site.log.reader)
             require_ok(reports)
+            for agency, (spec, folder) in systems.counting.items():
+                found = await Accounts(installation, Counted(installation.agencies[agency], spec, folder), site.log.reader).reconcile()
+                assert found.lines
+                assert found.agrees, [line for line in found.lines if not line.agrees]
 
 
 async def _equals_the_truth(reader: LogReader, installation: Installation, world: World) -> None:
