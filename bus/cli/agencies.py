@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
 
 def new_agency(
     agency: Annotated[str, typer.Argument(help="Its id: lower case, with digits and _.")],
-    kind: Annotated[str, typer.Option("--kind", help="How its records come: files, sql, http, webhook or mqtt.")] = "files",
+    kind: Annotated[str, typer.Option("--kind", help="How its records come: files, sql, postgres-cdc, http, webhook or mqtt.")] = "files",
     into: Annotated[
         Path | None, typer.Option("--into", metavar="DIR", help="A folder outside the repository (an overlay); default: the repository.")
     ] = None,

@@ -177,6 +177,16 @@ key = ["nomor"]
 """,
         ("url",),
     ),
+    "postgres-cdc": SourceText(
+        """
+# Every committed change of a PostgreSQL table of the agency's own system; what opens it to us: bus ddl postgres-cdc --table public.layanan
+[sources.layanan]
+type = "postgres-cdc"
+tables = ["public.layanan"]
+key = ["nomor"]
+""",
+        ("url",),
+    ),
     "http": SourceText(
         """
 # A REST interface that is asked again and again.
