@@ -48,12 +48,18 @@ class _Source:
 
 
 class Standing(NamedTuple):
-    """All that a row's contents follow from, as it was at a moment: kept, because to make a row costs more than to compare what it is made of."""
+    """All that a row's contents follow from, as it was at a moment: kept, because to make a row costs more than to compare what it is made of.
+    `cells` are those of its parts, not added up yet: nearly always their revision says already that the row is another."""
 
-    cell: Cell
+    cells: Sequence[Cell]
     heard: int
     finished: int | None
     watermarks: Mapping[str, int]
+
+    @property
+    def revision(self) -> int:
+        """All events that changed the row."""
+        return sum(revision(cell[1]) for cell in self.cells)
 
 
 class Edition:
@@ -175,12 +181,14 @@ class Edition:
 
     def standing(self, key: CellKey) -> Standing | None:
         """What the row is made of now; None when there is none."""
-        cell = self._rows.row(key)
-        return None if cell is None else Standing(cell, self._heard(key[0]), self.finished, self.watermarks)
+        cells = self._rows.cells(key)
+        return Standing(cells, self._heard(key[0]), self.finished, self.watermarks) if cells else None
 
     def shown(self, key: CellKey, standing: Standing) -> Output:
         """The row that is made of that, with the evidence of now."""
-        cell, heard, finished_us, watermarks = standing
+        cells, heard, finished_us, watermarks = standing
+        cell = self._rows.whole(cells)
+        assert cell is not None
         return make_output(
             self.definition, key, cell, finished_us=finished_us, evidence=self.evidence, watermarks=watermarks, heard=heard
         )  # fmt: skip
@@ -188,7 +196,7 @@ class Edition:
     def stands(self, key: CellKey) -> Output | None:
         """What stands at the end of the window, said as if it were a row of it: of closings the newest row so far; of others the row."""
         cell = self._rows.standing(key)
-        return None if cell is None else self.shown(key, Standing(cell, self._heard(key[0]), self.finished, self.watermarks))
+        return None if cell is None else self.shown(key, Standing((cell,), self._heard(key[0]), self.finished, self.watermarks))
 
     @property
     def hidden(self) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from bus.indicators.changes import revision
 from bus.indicators.composite import Composite, Group
 from bus.indicators.edition import Edition, Standing
 from bus.indicators.family import Family
@@ -103,7 +102,7 @@ class Journal:
 
 def _differs(edition: Edition, key: CellKey, earlier: Standing, standing: Standing) -> bool:
     """Whether readers must be told of the row: nearly always its revision alone says so."""
-    if revision(earlier.cell[1]) != revision(standing.cell[1]):
+    if earlier.revision != standing.revision:
         return True
     return seen(edition.shown(key, earlier)) != seen(edition.shown(key, standing))
 

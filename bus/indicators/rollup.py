@@ -80,10 +80,18 @@ class Rows:
 
     def row(self, key: CellKey) -> Cell | None:
         """A row's cell; None where there is none."""
+        return self.whole(self.cells(key))
+
+    def cells(self, key: CellKey) -> Sequence[Cell]:
+        """What a row's cell is made of by `whole`, and that nobody changes; nothing where there is no row."""
         if not self._closes:
-            return self._node(key)
+            return _some(self._nodes.get(key)) if self._rolls_up else self._leaves(key)
         closings = self._closings.get(key[1])
-        return None if closings is None else closings.row(key[0], lambda start: self._node((start, key[1])))
+        return () if closings is None else _some(closings.row(key[0], lambda start: self._node((start, key[1]))))
+
+    def whole(self, cells: Sequence[Cell]) -> Cell | None:
+        """One cell of several; None of none."""
+        return merged(self._merge, cells)
 
     def standing(self, key: CellKey) -> Cell | None:
         """What stands at the end of a window, whether or not anything changed in it: of closings the newest row so far."""
@@ -159,6 +167,10 @@ class _Closings:
             assert total is not None
             self._sums.append(total)
         return self._sums[place]
+
+
+def _some(cell: Cell | None) -> Sequence[Cell]:
+    return () if cell is None else (cell,)
 
 
 def _depth(key: CellKey) -> int:
