@@ -20,6 +20,9 @@ from bus.events.schema import Schema
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_DAY = date(1970, 1, 1)
 _MICROSECOND = timedelta(microseconds=1)
+_EARLIEST, _LATEST = (
+    (each - EPOCH) // _MICROSECOND for each in (datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC))
+)
 _INT, _LONG = (-(1 << 31), (1 << 31) - 1), (-(1 << 63), (1 << 63) - 1)
 
 #: When an event of an agency can have happened; outside of it a year was misread.
@@ -216,7 +219,10 @@ def _timestamp(value: object) -> int:
         raise _Refused("type", "a time with zone", value)
     if value.tzinfo is None or value.utcoffset() is None:
         raise _Refused("zone", "a time with zone; which one a source means is said in its mapping", value)
-    return micros(value)
+    found = micros(value)
+    if not _EARLIEST <= found <= _LATEST:  # the first and last hours of these years are in others in UTC: nobody could read them again
+        raise _Refused("range", "a time in the years 1 to 9999, in UTC", value)
+    return found
 
 
 def _record(node: Node, value: object, personal: bool) -> dict[str, object]:

@@ -21,6 +21,8 @@ __all__ = ["Day", "LocalNumber", "Moment", "Text", "Whole"]
 #: "2.000" is two to a database and two thousand to a clerk: it is neither here.
 _WHOLE = re.compile(r"(?!-?[0-9]{1,3}\.000$)-?[0-9]{1,18}(\.0+)?", re.ASCII)
 _DECIMAL = re.compile(r"-?([0-9]{1,15})([.,][0-9]{1,9})?", re.ASCII)
+#: What a number may have in digits before its point, as text or not: with the decimals it stays exact in every calculation of a mapping.
+_LARGEST_WHOLE, _LARGEST_NUMBER = 10**18, 10**15
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _DAY_FIRST = re.compile(r"([0-9]{1,2})[/-]([0-9]{1,2})[/-]([0-9]{4})", re.ASCII)
 
@@ -30,7 +32,7 @@ def _refused(allowed: str) -> PydanticCustomError:
 
 
 def _whole(value: object) -> int:
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _LARGEST_WHOLE:
         return value
     if isinstance(value, str) and _WHOLE.fullmatch(value.strip()):
         return int(value.strip().partition(".")[0])
@@ -39,7 +41,7 @@ def _whole(value: object) -> int:
 
 def _number(value: object) -> Decimal:
     """A comma or a point before the decimals; no thousands, for a lone mark could be either."""
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _LARGEST_NUMBER:
         return Decimal(value)
     text = value.strip() if isinstance(value, str) else ""
     if not _DECIMAL.fullmatch(text):

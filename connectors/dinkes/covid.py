@@ -67,5 +67,5 @@ def day_of(text: str) -> date:
     month, _, year = rest.partition(" ")
     try:
         return date(int(year), _MONTHS.index(month.lower()) + 1, int(day))
-    except ValueError:
+    except (ValueError, OverflowError):
         raise value_error("tanggal", text, rule="invalid_value", allowed="31 Mei 2020") from None

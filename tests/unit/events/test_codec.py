@@ -33,6 +33,7 @@ FIELDS: list[dict[str, Any]] = [
 FIELDS[4]["type"] = ["null", {"type": "long", "scale": 2}]
 
 
+FIRST = datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=7)))  # in UTC it is in the year 0
 NAIVE = datetime(2024, 1, 1)
 
 
@@ -103,6 +104,7 @@ def test_framing_and_headers_are_those_of_confluent_and_cloudevents() -> None:
         ({"day": datetime(2024, 1, 1, tzinfo=UTC)}, "day", "type", "datetime.datetime(2024, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)"),
         ({"at": NAIVE}, "at", "zone", "datetime.datetime(2024, 1, 1, 0, 0)"),
         ({"at": "2024-01-01"}, "at", "type", "'2024-01-01'"),
+        ({"at": FIRST}, "at", "range", "a time with zone"),
         ({"people": "x"}, "people", "type", "1 characters"),
         ({"items": [{"n": 1}, {"n": "2"}]}, "items[1].n", "type", "'2'"),
         ({"items": [{"n": 1, "m": 2}]}, "items[0].m", "unknown_field", "an integer of 1 digits"),
