@@ -2,6 +2,8 @@
 
 `<name>.keyring` holds the secret, encrypted under the KEK in `<name>.kek`. Rotation makes another KEK and wraps the secret anew: the secret,
 and so every pseudonym and every sealed text, stays. Whatever instant it is stopped at, the KEK that is there opens the keyring.
+
+A secret that leaked is superseded: another takes its place, and it lies in a keyring of its own until it is forgotten.
 """
 
 from __future__ import annotations
@@ -52,18 +54,40 @@ class Keyring:
         secret = self.secret()
         old, new = read_key(self._kek), random_bytes(SIZE)
         self._write({_id(key): _wrapped(key, secret) for key in (old, new)})
-        _replace(self._kek, base64.b64encode(new) + b"\n")
+        replace_file(self._kek, base64.b64encode(new) + b"\n")
         self._write({_id(new): _wrapped(new, secret)})
 
-    def _make(self) -> None:
-        """Make both files, the KEK first; of two processes that try, one wins."""
+    def supersede(self, former: Keyring) -> None:
+        """Make a new secret, and keep the present one as that of `former`.
+
+        Killed at whatever instant, the present secret is the old one or the new one and the old one is not lost; while it is still the old
+        one, the next call goes on. Raises `ConfigurationError` when there is no key yet, or `former` holds another one already.
+        """
+        if not self.path.exists():
+            raise ConfigurationError([Problem(str(self.path), "there is no such key on this machine: nothing to replace")])
+        secret = self.secret()
+        if not former.path.exists():
+            former._make(secret)
+        elif former.secret() != secret:
+            raise ConfigurationError([Problem(str(former.path), "is the key of a replacement that is not finished")])
+        self.rotate()  # what comes must not be opened by the KEK that may have leaked with the secret
+        key = read_key(self._kek)
+        self._write({_id(key): _wrapped(key, random_bytes(SIZE))})
+
+    def forget(self) -> None:
+        """Remove the secret and its KEK from this machine, for good. Killed in between, it is done by the next call."""
+        self.path.unlink(missing_ok=True)
+        self._kek.unlink(missing_ok=True)
+
+    def _make(self, secret: bytes | None = None) -> None:
+        """Make both files, the KEK first; of two processes that try, one wins. A `secret` that is given is one that is known elsewhere."""
         for folder in (self.path.parent, self._kek.parent):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not self._kek.exists():
             _create(self._kek, base64.b64encode(random_bytes(SIZE)) + b"\n")
         key = read_key(self._kek)
-        content = json.dumps({_id(key): _wrapped(key, random_bytes(SIZE))}).encode()
-        if _create(self.path, content + b"\n"):
+        content = json.dumps({_id(key): _wrapped(key, secret or random_bytes(SIZE))}).encode()
+        if _create(self.path, content + b"\n") and secret is None:
             _log.warning(
                 "a key was made here; keep a copy of it and of its .kek, for nothing else opens what it closes", key=str(self.path)
             )
@@ -76,7 +100,7 @@ class Keyring:
         return {str(name): str(box) for name, box in boxes.items()} if isinstance(boxes, dict) else {}
 
     def _write(self, boxes: dict[str, str]) -> None:
-        _replace(self.path, json.dumps(boxes).encode() + b"\n")
+        replace_file(self.path, json.dumps(boxes).encode() + b"\n")
 
 
 def read_key(path: Path) -> bytes:
@@ -110,13 +134,25 @@ def _create(path: Path, content: bytes) -> bool:
         return False
     finally:
         half.unlink()
+    _settle(path.parent)
     return True
 
 
-def _replace(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes) -> None:
+    """Put the whole content there, for its owner only; durable when it returns, and nobody ever sees half of it."""
     half = path.with_name(f".{path.name}.{os.getpid()}")
     _durably(half, content)
     half.replace(path)
+    _settle(path.parent)
+
+
+def _settle(folder: Path) -> None:
+    """Make the names in a folder durable: a KEK must not be younger than what it wraps, whatever disk they lie on."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _durably(path: Path, content: bytes) -> None:

@@ -68,7 +68,7 @@ def test_a_rotation_that_is_killed_loses_nothing(tmp_path: Path, monkeypatch: py
         path.write_bytes(content)
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "_replace", replace)
+        patch.setattr(module, "replace_file", replace)
         if instant < 3:
             with pytest.raises(KeyboardInterrupt):
                 ring.rotate()
