@@ -29,14 +29,22 @@ class Keys(Protocol):
 
 
 class Door:
-    """What lets an agency's events out. `simulation`: identifiers that cannot exist (province 00) may pass too."""
+    """What lets an agency's events out. `simulation`: identifiers that cannot exist (province 00) may pass too.
 
-    def __init__(self, keys: Keys, *, simulation: bool = False) -> None:
+    `closed` are event types whose topics hold pseudonyms of a key that was replaced: two of one person must not stand in one topic.
+    """
+
+    def __init__(self, keys: Keys, *, simulation: bool = False, closed: Collection[str] = ()) -> None:
         self._keys = keys
         self._simulation = simulation
+        self._closed = closed
 
     def __call__(self, event: Event) -> Event:
-        """The event without marks. Raises `RecordError` for an identifier of the simulation outside of one, and for a mark made text."""
+        """The event without marks. Raises `RecordError` for an identifier of the simulation outside of one, and for a mark made text;
+        `ConfigurationError` for an event of a closed type."""
+        if event.type in self._closed:
+            what = "holds pseudonyms of the key that was replaced: a source gives a new major of it (see `bus keys replace`)"
+            raise ConfigurationError([Problem(event.type, what)])
         subject = self._subject(event.subject)
         data = {name: self._value(value, event.type, subject, name) for name, value in event.data.items()}
         return replace(event, subject=subject, data=data)
