@@ -107,7 +107,7 @@ class Runner:
                 for name, source in self._sources.items():
                     group.create_task(source.run(until_end=True) if until_end else self._kept(source, name))
         except BaseExceptionGroup as errors:
-            raise _first(errors) from errors
+            raise first_of(errors) from errors
 
     async def _kept(self, source: SourceRunner, name: str) -> None:
         misconfigured = metrics.source_misconfigured.labels(self._agency, name)
@@ -177,9 +177,10 @@ def _check_events(agency: Agency, codec: Codec) -> None:
         )
 
 
-def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+def first_of(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The error that ended the tasks of a group, and of the groups in it."""
     error = errors.exceptions[0]
-    return _first(error) if isinstance(error, BaseExceptionGroup) else error
+    return first_of(error) if isinstance(error, BaseExceptionGroup) else error
 
 
 def _unseen(progress: Progress) -> None:

@@ -62,11 +62,14 @@ async def run_connectors(settings: Settings, inputs: Sequence[str], *, until_end
             for name in sorted(names)
         ]  # fmt: skip
         _log.info("connectors running", agencies=sorted(names))
-        async with asyncio.TaskGroup() as group:
-            for each in runners:
-                group.create_task(each.run(until_end=until_end))
-            if not until_end and any(_counts(settings, agency) for agency in agencies.values()):
-                group.create_task(_watch_totals(settings, log.reader))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for each in runners:
+                    group.create_task(each.run(until_end=until_end))
+                if not until_end and any(_counts(settings, agency) for agency in agencies.values()):
+                    group.create_task(_watch_totals(settings, log.reader))
+        except BaseExceptionGroup as errors:
+            raise runner.first_of(errors) from errors
 
 
 def _counts(settings: Settings, agency: Agency) -> bool:
