@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from bus.cli.context import AsJson, Context, Overlay, context, err, impatient, out, print_json, require_broker, run_async
+from bus.cli.context import AsJson, Context, Overlay, context, impatient, out, print_json, require_broker, run_async
+from bus.cli.progress import bar
 from bus.clock import SystemClock
 from bus.errors import ConfigurationError, Problem
 from bus.ops.audit import Audit
 from bus.ops.installation import Installation
-from bus.ops.spool import Import, Imported, Progressed, confirm, export, receipt_path, spools
+from bus.ops.spool import Import, Imported, confirm, export, receipt_path, spools
 from bus.ops.wiring import connect
 
 _group = typer.Typer(help="What waits on this machine for Kafka; carry it there by hand.", no_args_is_help=True)
@@ -121,7 +119,7 @@ async def _import(here: Context, file: Path) -> tuple[Imported, str]:
             file, installation.agencies, installation.codec, publisher=log.publisher, reader=log.reader, clock=clock,
             lease_seconds=here.settings.ingest.lease_seconds,
         )  # fmt: skip
-        with _bar() as progress:
+        with bar("sending") as progress:
             imported = await work.run(Audit(log.publisher, log.reader, clock), progress)
     try:
         work.receipt.write(receipt_path(file))
@@ -129,11 +127,3 @@ async def _import(here: Context, file: Path) -> tuple[Imported, str]:
         what = f"all is with Kafka, but the receipt cannot be written ({error.strerror}); import it again from where one can write"
         raise ConfigurationError([Problem(str(receipt_path(file)), what)]) from error
     return imported, work.carried.sha256
-
-
-@contextmanager
-def _bar() -> Iterator[Progressed]:
-    columns = (TextColumn("sending"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=err, disable=not err.is_terminal, transient=True) as bar:
-        task = bar.add_task("sending", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=max(total, 1))

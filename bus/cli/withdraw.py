@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from bus.cli.context import AsJson, Context, Overlay, context, err, impatient, out, print_json, require_broker, run_async
+from bus.cli.progress import bar
 from bus.clock import SystemClock
 from bus.errors import ConfigurationError, Problem
 from bus.kafka.topics import EVENTS_PREFIX
@@ -19,7 +17,7 @@ from bus.ops.audit import Audit, check_reason
 from bus.ops.installation import Installation
 from bus.ops.repeats import repeats_of
 from bus.ops.wiring import Log, connect
-from bus.ops.withdrawal import Plan, Progressed, arriving, plan_withdrawal, withdraw
+from bus.ops.withdrawal import Plan, arriving, plan_withdrawal, withdraw
 
 
 def register(app: typer.Typer) -> None:
@@ -100,7 +98,7 @@ async def _withdraw(here: Context, batch: str, reason: str, *, dry_run: bool, ye
     installation = Installation.load(here.settings)
     clock = SystemClock()
     async with connect(impatient(here.settings)) as log:
-        with _bar("reading events") as progress:
+        with bar("reading events") as progress:
             repeats = await repeats_of(log, clock, batch)
             types = installation.catalogue.types.values()
             plan = await plan_withdrawal(types, log.reader, installation.codec, batch, repeats=repeats, progress=progress)
@@ -113,7 +111,7 @@ async def _withdraw(here: Context, batch: str, reason: str, *, dry_run: bool, ye
             return plan, 0
         if plan.pending and not yes:
             typer.confirm(f"Withdraw {batch}: write {plan.pending:,} compensating events?", abort=True, err=True)
-        with _bar("withdrawing") as progress:
+        with bar("withdrawing") as progress:
             sent = await withdraw(plan, log.publisher, Audit(log.publisher, log.reader, clock), reason=reason, progress=progress)
         await _warn(log, clock, batch)
         return plan, sent
@@ -122,14 +120,6 @@ async def _withdraw(here: Context, batch: str, reason: str, *, dry_run: bool, ye
 async def _warn(log: Log, clock: SystemClock, batch: str) -> None:
     if await arriving(log, clock, batch):
         err.print(f"[yellow]{batch} is still being delivered:[/yellow] run this again when its connector is done with it", soft_wrap=True)
-
-
-@contextmanager
-def _bar(what: str) -> Iterator[Progressed]:
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=err, disable=not err.is_terminal, transient=True) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=max(total, 1))
 
 
 def _table(plan: Plan) -> Table:
