@@ -1,4 +1,4 @@
-"""`bus keys`, `bus erase`: the keys that close personal data, their rotation, and destroying those of a subject."""
+"""`bus keys`, `bus erase`: the keys that close personal data, their rotation and replacement, and destroying those of a subject."""
 
 from __future__ import annotations
 
@@ -7,19 +7,18 @@ from typing import Annotated
 
 import typer
 
+from bus.cli import replacement
 from bus.cli.context import Context, Overlay, context, err, impatient, out, require_broker, run_async
+from bus.cli.replacement import KINDS, Kind, keys_of
 from bus.clock import SystemClock
 from bus.errors import ConfigurationError, Problem
-from bus.ingest.privacy import Identifier, Nik, NoKk, PersonName, Phone
-from bus.ingest.privacy.keys import AgencyKeys, agency_keys
 from bus.ops.audit import Audit
 from bus.ops.erasure import erase
 from bus.ops.installation import Installation
 from bus.ops.wiring import connect
 
 keys = typer.Typer(help="The keys that pseudonyms and sealed fields are made with.", no_args_is_help=True)
-
-_KINDS: dict[str, type[Identifier]] = {kind.kind: kind for kind in (Nik, NoKk, Phone, PersonName)}
+replacement.register(keys)
 
 
 def register(app: typer.Typer) -> None:
@@ -34,24 +33,26 @@ def rotate(agency: Annotated[str, typer.Argument(help="The agency's id.")], over
 
     Those of a join domain are wrapped anew for all agencies that share it. Example: bus keys rotate rsud
     """
-    for path in _keys_of(context(overlay), agency).rotate():
+    for path in keys_of(context(overlay), agency).rotate():
         out.print(f"wrapped anew: {path}", soft_wrap=True)
 
 
 @keys.command("pseudonym")
 def pseudonym(
     agency: Annotated[str, typer.Argument(help="The agency's id.")],
-    kind: Annotated[str, typer.Option("--kind", help="nik, no_kk, phone or name.")] = "nik",
+    kind: Kind = "nik",
+    former: Annotated[bool, typer.Option("--former", help="The one under the key before a replacement that is not finished.")] = False,
     overlay: Overlay = None,
 ) -> None:
     """Read one identifier from standard input and print its pseudonym, by which its facts are found. For requests of the person concerned.
 
     Example: bus keys pseudonym rsud --kind nik < permohonan.txt
     """
-    if kind not in _KINDS:
-        raise ConfigurationError([Problem("--kind", f"{kind!r}; allowed: {', '.join(_KINDS)}")])
-    door = _keys_of(context(overlay), agency).known()
-    out.print(door.pseudonym(_KINDS[kind].read(sys.stdin.readline().strip(), kind)))
+    if kind not in KINDS:
+        raise ConfigurationError([Problem("--kind", f"{kind!r}; allowed: {', '.join(KINDS)}")])
+    found = keys_of(context(overlay), agency)
+    door = found.former() if former else found.known()
+    out.print(door.pseudonym(KINDS[kind].read(sys.stdin.readline().strip(), kind)))
 
 
 def erase_subject(
@@ -77,17 +78,10 @@ def erase_subject(
 
 async def _erase(here: Context, agency: str, event_type: str, subject: str, reason: str) -> list[str]:
     installation = Installation.load(here.settings)
-    found = _keys_of(here, agency, installation)
+    found = keys_of(here, agency, installation)
     if event_type not in installation.agencies[agency].manifest.events:
         known = ", ".join(installation.agencies[agency].manifest.events)
         raise ConfigurationError([Problem(event_type, f"is no event type of {agency}; it has {known}")])
     async with connect(impatient(here.settings)) as log:
         audit = Audit(log.publisher, log.reader, SystemClock())
         return await erase(agency, found, installation.catalogue[event_type], subject, reason=reason, audit=audit)
-
-
-def _keys_of(here: Context, agency: str, installation: Installation | None = None) -> AgencyKeys:
-    agencies = (installation or Installation.load(here.settings)).agencies
-    if agency not in agencies:
-        raise ConfigurationError([Problem(agency, f"unknown agency; known are: {', '.join(agencies) or 'none'}")])
-    return agency_keys(agencies[agency], here.settings, SystemClock())

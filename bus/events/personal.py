@@ -40,6 +40,21 @@ def is_pseudonym(value: str) -> bool:
     return fits("pseudonym", value)
 
 
+def holds_pseudonym(value: str) -> bool:
+    """Whether a pseudonym stands somewhere in the text."""
+    return _PSEUDONYM.search(value) is not None
+
+
+def mapping_type(agency: str) -> str:
+    """The event type by which an agency tells which pseudonym of a replaced key is which of the new one."""
+    return f"{agency}.pseudonym.mapped.v1"
+
+
+def is_mapping_type(name: str, agency: str) -> bool:
+    """Whether an event type is such a one of that agency, of whatever major. No source gives it: an operator publishes it."""
+    return re.fullmatch(rf"{re.escape(agency)}\.pseudonym\.mapped\.v[1-9][0-9]*", name) is not None
+
+
 def fits(guard: str, value: str) -> bool:
     """Whether a text may stand in a field that is guarded so."""
     return _PATTERNS[guard].fullmatch(value) is not None

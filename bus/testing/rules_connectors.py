@@ -11,6 +11,7 @@ from bus.clock import SystemClock
 from bus.errors import BusError, ConfigurationError, Problem
 from bus.events.codec import Codec
 from bus.events.envelope import Envelope, Event, Op, sequence_of
+from bus.events.personal import is_mapping_type
 from bus.indicators import regions
 from bus.ingest.code_table import PATTERN, CodeTable
 from bus.ingest.manifest import MANIFEST, Agency, read_manifest
@@ -73,7 +74,8 @@ def events_have_samples(subject: AgencySubject) -> Iterable[Problem]:
     if subject.agency is None:
         return
     seen = {event.type for _, event in subject.events()}
-    for name in sorted((set(subject.agency.manifest.events) & subject.workspace.catalogue.types.keys()) - seen):
+    wanted = {name for name in subject.agency.manifest.events if not is_mapping_type(name, subject.agency.id)}
+    for name in sorted((wanted & subject.workspace.catalogue.types.keys()) - seen):
         yield Problem(str(subject.folder), f"no sample under samples/<source>/ gives an event {name}")
     for source_id in sorted(set(subject.agency.manifest.sources) - {sample.source_id for sample in subject.samples}):
         yield Problem(str(subject.folder), f"source {source_id} has no sample under samples/{source_id}/")

@@ -75,7 +75,8 @@ CSV = "".join(",".join(line) + "\n" for line in (_FIELDS, *_RECORDS))
 JSON_LINES = "".join(json.dumps(dict(zip(_FIELDS, record, strict=True))) + "\n" for record in _RECORDS)
 
 
-def _envelope() -> list[dict[str, object]]:
+def envelope_fields() -> list[dict[str, object]]:
+    """The fields that every event schema begins with."""
     texts = {
         "source": ("string", "The stream of publication: <agency>/<source id>, with #<place> for a record replayed from quarantine."),
         "sequence": ("long", "Position in `source`: strictly increasing, so that a repeat is known for one."),
@@ -107,7 +108,7 @@ SCHEMA = (
             "namespace": "@agency@.service.completed",
             "correctable": True,
             "doc": "A service was completed at the counter. Subject: its number; occurred_at: local midnight (Asia/Jakarta) of its day.",
-            "fields": [*_envelope(), *_PAYLOAD],
+            "fields": [*envelope_fields(), *_PAYLOAD],
         },
         indent=2,
     )
