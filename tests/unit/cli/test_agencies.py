@@ -81,7 +81,7 @@ def test_in_the_repository_ids_are_counted(tmp_path: Path, monkeypatch: pytest.M
         (["new-agency", "Pustaka"], "lower case"),
         (["new-agency", "kafka"], "section of settings"),
         (["new-agency", "dlh"], "is there already"),
-        (["new-agency", "pustaka", "--kind", "fax"], "allowed: files, sql, http, webhook, mqtt"),
+        (["new-agency", "pustaka", "--kind", "fax"], "allowed: files, sql, postgres-cdc, http, webhook, mqtt"),
         (["try", "nobody", "x"], "unknown agency; known are: "),
         (["try", "dlh", "nothing.csv"], "ispu/bulanan.csv"),
         (["try", "dlh", "README.md", "--source", "x"], "dlh has ispu"),
