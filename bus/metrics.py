@@ -89,8 +89,8 @@ source_failures = Counter(
     registry=REGISTRY,
 )
 source_misconfigured = Gauge(
-    "bus_connector_source_misconfigured",
-    "1 while a source stands still because its own system is not as it is configured.",
+    "bus_connector_misconfigured_timestamp_seconds",
+    "Since when a source stands still because its own system is not as it is configured; 0 when it does not.",
     ["agency", "source"],
     registry=REGISTRY,
 )

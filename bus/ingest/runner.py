@@ -74,7 +74,7 @@ class Runner:
         given = _given(agency, settings, folders or {})
         _check_events(agency, codec)
         sealer = sealer_for(settings.data_dir / "keys", agency.id)
-        clock = clock or SystemClock()
+        self._clock = clock = clock or SystemClock()
         door = door_of(agency, settings, clock)
         self._agency = agency.id
         self._sources: dict[str, SourceRunner] = {}
@@ -119,7 +119,7 @@ class Runner:
                 _log.warning("a source begins anew", source=source.progress.source, reason=str(error))
                 await self._sleep(_ANEW_SECONDS)
             except ConfigurationError as error:
-                misconfigured.set(1)
+                misconfigured.set(self._clock.now().timestamp())
                 _log.error("a source stands still until this is right", source=source.progress.source, reason=str(error))
                 await self._sleep(_MENDED_SECONDS)
 

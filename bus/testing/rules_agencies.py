@@ -30,11 +30,12 @@ def join_domain_is_agreed(subject: AgencySubject) -> Iterable[Problem]:
 
 
 def settings_are_told(subject: AgencySubject) -> Iterable[Problem]:
-    """A setting that a source's kind explains needs no more words; any other is given with what it is."""
+    """A setting that a source's kind, or [totals], explains needs no more words; any other is given with what it is."""
     if subject.agency is None:
         return
     manifest = subject.agency.manifest
-    explained = {name for spec in manifest.sources.values() for name in _explained(spec)}
+    parts = [*manifest.sources.values(), *([] if manifest.totals is None else [manifest.totals])]
+    explained = {name for part in parts for name in _explained(part)}
     for name in manifest.settings:
         words = manifest.settings[name] if isinstance(manifest.settings, dict) else ""
         if name in AGENCY_SETTINGS:
