@@ -20,7 +20,7 @@ from bus.ingest.privacy import Identifier, Nik, NoKk, PersonName, Phone
 from bus.ingest.privacy.keys import AgencyKeys, agency_keys
 from bus.ops.audit import Audit, State, check_reason
 from bus.ops.installation import Installation
-from bus.ops.mapping import Given, mapping_schema, pairs_of, publish
+from bus.ops.pseudonyms import Given, mapping_schema, pairs_of, publish
 from bus.ops.replacement import forget_former, replace_key
 from bus.ops.wiring import connect
 

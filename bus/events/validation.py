@@ -17,12 +17,8 @@ from bus.events.nik import PHONE_SHAPE, SHAPE, contains_nik, contains_phone, is_
 from bus.events.personal import FORMS, fits
 from bus.events.schema import Schema
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_EPOCH_DAY = date(1970, 1, 1)
-_MICROSECOND = timedelta(microseconds=1)
-_EARLIEST, _LATEST = (
-    (each - EPOCH) // _MICROSECOND for each in (datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC))
-)
+EPOCH, _EPOCH_DAY, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), date(1970, 1, 1), timedelta(microseconds=1)
+_EARLIEST, _LATEST = -62_135_596_800_000_000, 253_402_300_799_999_999  # of the years 1 to 9999 in UTC: others nobody could read again
 _INT, _LONG = (-(1 << 31), (1 << 31) - 1), (-(1 << 63), (1 << 63) - 1)
 
 #: When an event of an agency can have happened; outside of it a year was misread.
@@ -46,8 +42,7 @@ def shape_of(value: object) -> str:
         case Decimal():
             return f"a decimal of {len(value.as_tuple().digits)} digits" if value.is_finite() else "not a finite number"
         case str():
-            kind = "digits" if value.isdecimal() else "characters"
-            return f"{len(value)} {kind}"
+            return f"{len(value)} {'digits' if value.isdecimal() else 'characters'}"
         case datetime():
             return "a time with zone" if value.tzinfo else "a time without zone"
         case Mapping():
@@ -219,10 +214,9 @@ def _timestamp(value: object) -> int:
         raise _Refused("type", "a time with zone", value)
     if value.tzinfo is None or value.utcoffset() is None:
         raise _Refused("zone", "a time with zone; which one a source means is said in its mapping", value)
-    found = micros(value)
-    if not _EARLIEST <= found <= _LATEST:  # the first and last hours of these years are in others in UTC: nobody could read them again
+    if not _EARLIEST <= micros(value) <= _LATEST:
         raise _Refused("range", "a time in the years 1 to 9999, in UTC", value)
-    return found
+    return micros(value)
 
 
 def _record(node: Node, value: object, personal: bool) -> dict[str, object]:

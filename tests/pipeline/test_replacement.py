@@ -20,7 +20,7 @@ from bus.ingest.privacy.keys import AgencyKeys, agency_keys
 from bus.kafka.ports import Message
 from bus.kafka.topics import AUDIT
 from bus.ops.audit import Audit
-from bus.ops.mapping import Given, mapping_schema, pairs_of, publish, source_of
+from bus.ops.pseudonyms import Given, mapping_schema, pairs_of, publish, source_of
 from bus.ops.withdrawal import plan_withdrawal, withdraw
 from bus.settings import ROOT
 from bus.testing.clock import ManualClock
@@ -118,7 +118,7 @@ async def test_each_person_is_told_of_once(klinik: Clinic) -> None:
 async def test_each_person_is_told_of_once_when_it_is_killed_between_any_two_effects(
     klinik: Clinic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bus.ops.mapping._SENT_AT_ONCE", 3)
+    monkeypatch.setattr("bus.ops.pseudonyms._SENT_AT_ONCE", 3)
     for effect in range(12):
         klinik.log = MemoryLog({TOPIC: 4})
         left = effect

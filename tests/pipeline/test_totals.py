@@ -161,7 +161,7 @@ class = "dikecualikan"
 
 def test_misuse_is_told(world: World) -> None:
     installation = Installation.load(world.settings)
-    with pytest.raises(ConfigurationError, match=r"no \[totals\]"):
+    with pytest.raises(ConfigurationError, match="BUS_DLH__TOTALS_FOLDER"):
         counted(installation, "dlh")
     with pytest.raises(ConfigurationError, match="known are"):
         counted(installation, "nobody")
@@ -169,6 +169,10 @@ def test_misuse_is_told(world: World) -> None:
     with pytest.raises(ConfigurationError, match="BUS_LAB__TOTALS_FOLDER"):
         counted(Installation.load(world.settings), "lab")
     assert not counted(Installation.load(world.settings))
+    path = world.roots[0] / "lab" / "agency.toml"
+    path.write_text(path.read_text().partition("[totals")[0])
+    with pytest.raises(ConfigurationError, match=r"no \[totals\]"):
+        counted(Installation.load(world.settings), "lab")
 
 
 def test_a_manifest_whose_totals_cannot_be_is_refused(world: World) -> None:
