@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-
-import httpx
 
 from tests.connectors.agency_site import agency_world, brief, numbers
 from tests.pipeline.ingest_world import World
-from tests.sources.webhook_world import KEY, drained, free_port
+from tests.sources.webhook_world import KEY, drained, free_port, posting
 
 HEADER = "Survei;No. Ruas;Nama Ruas;Segmen;Kecamatan;Panjang (km);Jenis Permukaan;Kondisi;Tanggal Survei"
 
@@ -24,23 +19,6 @@ def report(number: int, state: str, *, day: int = 12, hour: int = 8) -> dict[str
     names = {"no_laporan": f"JLN-{number}", "status": state, "no_ruas": "", "tingkat": "BERAT", "kode_desa": "33.09.03.2001"}
     times = {"waktu_lapor": "2026-01-12T08:00:00+07:00", "waktu_status": f"2026-01-{day:02}T{hour:02}:00:00+07:00"}
     return {**names, **times, "nama_pelapor": "CONTOH RAHASIA", "telepon_pelapor": "081200000001", "keterangan": "lubang"}
-
-
-@asynccontextmanager
-async def posting(world: World) -> AsyncIterator[httpx.AsyncClient]:
-    """The connector runs, and its ingress listens."""
-    running = asyncio.create_task(world.runner(sleep=asyncio.sleep).run(until_end=False))
-    base = f"http://127.0.0.1:{world.environ['BUS_INGEST__INGRESS_PORT']}"
-    async with httpx.AsyncClient(base_url=f"{base}/v1/events/dpupr", headers={"X-Api-Key": KEY}, timeout=30) as client:
-        while not running.done():
-            try:
-                if (await client.get(f"{base}/healthz")).json()["sources"] == 1:
-                    break
-            except httpx.TransportError:
-                await asyncio.sleep(0.02)
-        yield client
-    running.cancel()
-    await asyncio.wait({running})
 
 
 async def test_open_reports_and_the_median_of_repairs(tmp_path: Path) -> None:

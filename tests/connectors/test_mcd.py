@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-import httpx
-
 from connectors.mcd import reports
 from tests.connectors.agency_site import agency_world, brief, numbers
-from tests.pipeline.ingest_world import World
-from tests.sources.webhook_world import KEY, drained, free_port
+from tests.sources.webhook_world import KEY, drained, free_port, posting
 
 PARAMETERS = list(reports._PARAMETERS)
 
@@ -21,23 +16,6 @@ PARAMETERS = list(reports._PARAMETERS)
 def report(*, score: int, rt: int = 1, answers: Mapping[str, object] = MappingProxyType({})) -> dict[str, object]:
     scores: dict[str, object] = {**dict.fromkeys(PARAMETERS, score), **answers}
     return {"waktu": "2026-02-03T19:20:00+07:00", "bulan": "2026-01", "kode_desa": "33.09.05.1001", "rw": 2, "rt": rt, "jawaban": scores}
-
-
-@asynccontextmanager
-async def posting(world: World) -> AsyncIterator[httpx.AsyncClient]:
-    """The connector runs, and its ingress listens."""
-    running = asyncio.create_task(world.runner(sleep=asyncio.sleep).run(until_end=False))
-    base = f"http://127.0.0.1:{world.environ['BUS_INGEST__INGRESS_PORT']}"
-    async with httpx.AsyncClient(base_url=f"{base}/v1/events/mcd", headers={"X-Api-Key": KEY}, timeout=30) as client:
-        while not running.done():
-            try:
-                if (await client.get(f"{base}/healthz")).json()["sources"] == 1:
-                    break
-            except httpx.TransportError:
-                await asyncio.sleep(0.02)
-        yield client
-    running.cancel()
-    await asyncio.wait({running})
 
 
 async def test_reports_are_posted_and_mended(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 
+from bus.ingest.kinds.webhook_spec import WebhookSpec
 from bus.testing.clock import ManualClock
 from tests.pipeline.ingest_world import World, lab_agency
 
@@ -98,8 +99,8 @@ async def posting(world: World) -> AsyncIterator[httpx.AsyncClient]:
     """The connector runs; a client whose base is the agency's address and who shows the key."""
     running = asyncio.create_task(world.runner(sleep=asyncio.sleep).run(until_end=False))
     base = f"http://127.0.0.1:{world.environ['BUS_INGEST__INGRESS_PORT']}"
-    count = len(world.agency.manifest.sources)
-    async with httpx.AsyncClient(base_url=f"{base}/v1/events/lab", headers={"X-Api-Key": KEY}, timeout=30) as client:
+    count = sum(isinstance(spec, WebhookSpec) for spec in world.agency.manifest.sources.values())
+    async with httpx.AsyncClient(base_url=f"{base}/v1/events/{world.agency.id}", headers={"X-Api-Key": KEY}, timeout=30) as client:
         while not running.done():
             try:
                 if (await client.get(f"{base}/healthz")).json()["sources"] == count:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from zoneinfo import ZoneInfo, available_timezones
+
 from pydantic import BaseModel, ConfigDict, Field
 
 
@@ -22,3 +24,24 @@ class SourceSpec(BaseModel):
     def faults(self) -> list[tuple[str, str]]:
         """(field, what is wrong) of what no single field shows."""
         return []
+
+
+class DatabaseSpec(SourceSpec):
+    """What kinds that read an agency's database have in common."""
+
+    setting: str = Field("url", description="the setting with the database's address")
+    timezone: str = Field("Asia/Jakarta", description="what a time without a zone means, and the zone in which all times are said")
+
+    @property
+    def wanted_settings(self) -> tuple[str, ...]:
+        return (self.setting,)
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone of times that name none."""
+        return ZoneInfo(self.timezone)
+
+    def faults(self) -> list[tuple[str, str]]:
+        if self.timezone in available_timezones():
+            return []
+        return [("timezone", f"unknown time zone {self.timezone!r}; allowed: names such as Asia/Jakarta, Asia/Makassar, UTC")]

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from typing import Literal
-from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import Field
 
-from bus.ingest.kinds.base_spec import SourceSpec
+from bus.ingest.kinds.base_spec import DatabaseSpec
 
 _TABLE = re.compile(r"^[^.\s]+\.[^.\s]+$")
 _NAME = re.compile(r"^[a-z0-9_]{1,63}$")
@@ -17,7 +16,7 @@ _NAME = re.compile(r"^[a-z0-9_]{1,63}$")
 TABLE_FIELD = "_table"
 
 
-class CdcSpec(SourceSpec):
+class CdcSpec(DatabaseSpec):
     """Changes of PostgreSQL tables by logical replication.
 
     A record's fields are the table's columns. Where several tables are watched, `_table` says which ("public.pasien"), and is part of the
@@ -36,16 +35,6 @@ class CdcSpec(SourceSpec):
     look_back_seconds: float = Field(300.0, ge=0, description="for how long, at most, a transaction of the agency's stays open")
     poll_seconds: float = Field(1.0, gt=0, description="how long to wait when nothing new was there")
     limit: int = Field(2_000, ge=1, le=100_000, description="changes asked for at once; a transaction is never divided")
-    timezone: str = Field("Asia/Jakarta", description="what a time without a zone means, and the zone in which all times are said")
-
-    @property
-    def wanted_settings(self) -> tuple[str, ...]:
-        return (self.setting,)
-
-    @property
-    def zone(self) -> ZoneInfo:
-        """The zone of times that name none."""
-        return ZoneInfo(self.timezone)
 
     @property
     def several(self) -> bool:
@@ -53,7 +42,7 @@ class CdcSpec(SourceSpec):
         return len(self.tables) > 1
 
     def faults(self) -> list[tuple[str, str]]:
-        return list(self._faults())
+        return [*super().faults(), *self._faults()]
 
     def _faults(self) -> Iterator[tuple[str, str]]:
         yield from (("tables", f"{name!r} is not of the form schema.table") for name in self.tables if not _TABLE.match(name))
@@ -68,5 +57,3 @@ class CdcSpec(SourceSpec):
         yield from (("ignore", f"{name!r} is part of the key") for name in self.ignore if name in self.key)
         if self.slot is not None and not _NAME.match(self.slot):
             yield "slot", f"{self.slot!r}; allowed: a to z, 0 to 9 and _, at most 63"
-        if self.timezone not in available_timezones():
-            yield "timezone", f"unknown time zone {self.timezone!r}; allowed: names such as Asia/Jakarta, Asia/Makassar, UTC"

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from typing import Literal
-from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import Field
 
-from bus.ingest.kinds.base_spec import SourceSpec
+from bus.ingest.kinds.base_spec import DatabaseSpec
 
 _TABLE = re.compile(r"^[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*)?$")
 #: The outbox's name where the manifest names none.
@@ -17,7 +16,7 @@ DEFAULT_TABLE = "bus_outbox"
 _SELECT = re.compile(r"^\s*(select|with)\b", re.IGNORECASE)
 
 
-class SqlSpec(SourceSpec):
+class SqlSpec(DatabaseSpec):
     """Rows of a database: from an outbox table that the agency's system fills, or by a query that asks for what is newer."""
 
     type: Literal["sql"]
@@ -31,23 +30,11 @@ class SqlSpec(SourceSpec):
     look_back_numbers: int = Field(1_000, ge=0, description="query with a number as watermark: how many numbers open transactions may hold")
     poll_seconds: float = Field(2.0, gt=0, description="how long to wait when nothing new was there")
     limit: int = Field(1_000, ge=1, le=100_000, description="rows asked for at once")
-    timezone: str = Field("Asia/Jakarta", description="what a time without a zone means, and the zone in which all times are said")
-
-    @property
-    def wanted_settings(self) -> tuple[str, ...]:
-        return (self.setting,)
-
-    @property
-    def zone(self) -> ZoneInfo:
-        """The zone of times that name none."""
-        return ZoneInfo(self.timezone)
 
     def faults(self) -> list[tuple[str, str]]:
-        return list(self._faults())
+        return [*super().faults(), *self._faults()]
 
     def _faults(self) -> Iterator[tuple[str, str]]:
-        if self.timezone not in available_timezones():
-            yield "timezone", f"unknown time zone {self.timezone!r}; allowed: names such as Asia/Jakarta, Asia/Makassar, UTC"
         if self.table is not None and not _TABLE.match(self.table):
             yield "table", f"{self.table!r} is not of the form table or schema.table"
         if self.mode == "query":
