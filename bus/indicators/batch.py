@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import polars as pl
 
@@ -35,7 +35,7 @@ class Fresh:
     heartbeats: tuple[Heartbeat, ...] = ()
     #: Those that the rows are of.
     sources: tuple[str, ...] = ()
-    memo: dict[object, object] = field(default_factory=dict)
+    memo: dict[object, Any] = field(default_factory=dict)
 
     def window(self, window: str) -> pl.Series:
         """Start of each row's window, UTC microseconds."""
@@ -72,7 +72,8 @@ class Fresh:
         """What `make` returned the first time it was asked for under that key."""
         if key not in self.memo:
             self.memo[key] = make()
-        return self.memo[key]  # type: ignore[return-value]
+        found: T = self.memo[key]
+        return found
 
 
 @dataclass(slots=True)
@@ -86,7 +87,7 @@ class Batch:
     first: int
     last: int
     heartbeats: tuple[Heartbeat, ...] = ()
-    memo: dict[object, object] = field(default_factory=dict)
+    memo: dict[object, Any] = field(default_factory=dict)
 
     def between(self, first: int, last: int) -> Batch:
         """The same records, those before `first` and after `last` left out."""
@@ -101,7 +102,7 @@ class Batch:
     def fresh(self, offset: int, ledger: Mapping[str, int], watermarks: Mapping[str, int]) -> Fresh:
         """The rows after `offset` whose sequence is above all that the ledger, or an earlier row, has of their source."""
         cut = max(offset, self.first - 1)
-        known: list[tuple[Mapping[str, int], Mapping[str, int], Fresh]] = self.memo.setdefault(cut, [])  # type: ignore[assignment]
+        known: list[tuple[Mapping[str, int], Mapping[str, int], Fresh]] = self.memo.setdefault(cut, [])
         for held, marks, fresh in known:
             if (held is ledger or held == ledger) and (marks is watermarks or marks == watermarks):
                 return fresh

@@ -131,8 +131,8 @@ class Composite:
         return {} if row is None else {group: row}
 
     def value(self, key: CellKey, numbers: Sequence[Fraction | None]) -> Fraction | None:
-        """The row's value from its parts'; None where it has none."""
-        raise NotImplementedError
+        """The row's value from its parts'; None where it has none. Each kind says it, but for those that make their rows themselves."""
+        raise NotImplementedError(self.id)
 
     def row_names(self) -> Iterable[CellKey]:
         for group in self.all_groups():

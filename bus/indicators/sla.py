@@ -18,9 +18,9 @@ again: the first finish stands until then. A finish without a start finishes not
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from bus.indicators.calendar import DAY_US, OutsideCalendar, WorkingCalendar
 from bus.indicators.clock_spec import Role
@@ -151,12 +151,12 @@ class History:
         return [self._floor, entries]
 
     @classmethod
-    def load(cls, dumped: Sequence[object]) -> History:
+    def load(cls, dumped: Any) -> History:
         """The history that `dump` gave, also after JSON made lists of tuples."""
         history = cls()
         floor, entries = dumped
-        history._floor = floor  # type: ignore[assignment]
-        for version, replaces, at_us, role, carried in entries:  # type: ignore[attr-defined]
+        history._floor = floor
+        for version, replaces, at_us, role, carried in entries:
             history._entries.append((version, replaces, Step(at_us, role, None if carried is None else tuple(carried))))
         return history
 

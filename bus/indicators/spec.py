@@ -144,5 +144,5 @@ class Spec(Section):
 
     @property
     def late_seconds(self) -> int:
-        number, unit = _LATE.match(self.late).groups()  # type: ignore[union-attr]
+        number, unit = self.late[:-1], self.late[-1]
         return int(number) * _SECONDS[unit]

@@ -14,7 +14,7 @@ from bus.testing.faults import Cluster, Fault
 from tests.conftest import examples
 from tests.model.engine import differences, newest
 from tests.model.histories import Published, entries, history, publish
-from tests.model.worlds import CATALOGUE, CODEC, MODEL, TYPES, ready
+from tests.model.worlds import CATALOGUE, CODEC, MODEL, TYPES, every
 from tests.pipeline.crumbled import crumbled
 
 Plan = Mapping[int, Fault]
@@ -23,7 +23,7 @@ SEEDS = range(examples(4))
 
 async def life(published: Sequence[Published], plan: Plan, choose: random.Random) -> Cluster:
     """Three stretches, each worked on in part: batches of any size, snapshots, a rebalance, stopped processes that go on; then the rest."""
-    cluster = Cluster(CATALOGUE, {each.id: each for each in ready()}, event_types=TYPES, plan=plan)
+    cluster = Cluster(CATALOGUE, {each.id: each for each in every()}, event_types=TYPES, plan=plan)
     third = max(1, len(published) // 3)
     for stretch in (published[:third], published[third : 2 * third], published[2 * third :]):
         publish(cluster.log, stretch)
@@ -53,7 +53,7 @@ async def life(published: Sequence[Published], plan: Plan, choose: random.Random
 
 async def _told(cluster: Cluster, published: Sequence[Published]) -> dict[str, list[str]]:
     log = entries(published)
-    found = {each.id: newest(each, await read_values(cluster.log, CODEC, each.id)) for each in ready()}
+    found = {each.id: newest(each, await read_values(cluster.log, CODEC, each.id)) for each in every()}
     wrong = {
         name: differences(rows, MODEL.rows(name, log), composite="composite" in MODEL.indicators[name], stale_ages=True)
         for name, rows in found.items()

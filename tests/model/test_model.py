@@ -25,19 +25,16 @@ from tests.model.engine import Found, differences, in_batches, in_one_go, merge_
 from tests.model.events import Row
 from tests.model.histories import CROWDED, FIELDS, Beat, Fact, Published, entries, histories, history, reordered, seeded
 from tests.model.times import JAKARTA, micros
-from tests.model.worlds import MODEL, NOT_YET, TYPES, indicator, loaded, ready, types_of
+from tests.model.worlds import MODEL, TYPES, every, indicator, loaded, types_of
 
-EVERY = pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.xfail(strict=True)] if name in NOT_YET else []) for name in MODEL.indicators]
-)
+EVERY = pytest.mark.parametrize("name", list(MODEL.indicators))
 SEEDS = range(examples(2))
 GENERATED = settings(max_examples=examples(8), suppress_health_check=list(HealthCheck))
-READY = st.sampled_from([name for name in MODEL.indicators if name not in NOT_YET])
+ANY = st.sampled_from(list(MODEL.indicators))
 
 
 def test_nothing_is_left_out_silently() -> None:
     assert set(loaded()) == set(MODEL.indicators)
-    assert set(MODEL.indicators) >= NOT_YET
 
 
 def agrees(name: str, published: list[Published], found: Found) -> None:
@@ -76,7 +73,7 @@ def test_in_another_order_of_arrival(name: str) -> None:
 
 @pytest.mark.parametrize("event_type", TYPES)
 def test_units_that_share_their_batches(event_type: str) -> None:
-    together = [each for each in ready() if isinstance(each, Indicator) and each.event_type == event_type]
+    together = [each for each in every() if isinstance(each, Indicator) and each.event_type == event_type]
     for seed in SEEDS:
         choose = random.Random(seed).choice
         published = seeded(seed, [event_type])
@@ -127,7 +124,7 @@ def test_the_list_of_a_reconciliation() -> None:
 
 
 @GENERATED
-@given(data=st.data(), name=READY)
+@given(data=st.data(), name=ANY)
 def test_generated_histories(data: st.DataObject, name: str) -> None:
     published = data.draw(histories(types_of(name)))
     choose: Callable[..., Any] = lambda options: data.draw(st.sampled_from(options))  # noqa: E731

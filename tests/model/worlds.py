@@ -35,9 +35,6 @@ MODEL = Model.load(
 )
 TYPES = tuple(name for name in CATALOGUE.types if name.startswith("uji."))
 
-#: Indicators on which engine and model do not agree yet. Whoever makes them agree takes them out here.
-NOT_YET: frozenset[str] = frozenset()
-
 
 @cache
 def loaded() -> Mapping[str, AnyIndicator]:
@@ -61,6 +58,6 @@ def types_of(name: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(each for part in raw["composite"]["of"] for each in types_of(part)))
 
 
-def ready() -> tuple[AnyIndicator, ...]:
-    """The indicators that are held against the model."""
-    return tuple(indicator(name) for name in MODEL.indicators if name not in NOT_YET)
+def every() -> tuple[AnyIndicator, ...]:
+    """All of them, as the engine has them."""
+    return tuple(indicator(name) for name in MODEL.indicators)
