@@ -1,4 +1,4 @@
-"""Database servers of the tests: one of each kind a session, a database of its own for each test."""
+"""Servers of the tests: databases, one of each kind a session with a database of its own for each test; and an interface."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from starlette.responses import Response
 
 from bus.simulation.servers import MariaServer, PostgresServer, maria_binaries, postgres_binaries
 from tests.conftest import unavailable
 from tests.pipeline.ingest_world import World
 from tests.sources.cdc_world import SOURCE as CDC_SOURCE
 from tests.sources.cdc_world import TABLE as CDC_TABLE
+from tests.sources.http_server import Interface
 from tests.sources.world import database_world
 
 
@@ -83,3 +85,11 @@ def db(postgres: Callable[..., str]) -> Iterator[psycopg.Connection]:
 def world(tmp_path: Path, postgres: Callable[..., str], db: psycopg.Connection) -> World:
     """That agency, its table followed by change capture."""
     return database_world(tmp_path, postgres(), CDC_SOURCE)
+
+
+@pytest.fixture
+def interface() -> Iterator[Interface]:
+    """A server on this machine that answers what `interface.answer` says."""
+    found = Interface(lambda _: Response(status_code=500))
+    with found.serving():
+        yield found
