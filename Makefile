@@ -35,7 +35,7 @@ bench: ready ## our worker against naive Faust and bare getmany on real Kafka, t
 	@$(BIN)/python -m tests.bench.state
 	@$(BIN)/python -m tests.bench.webhook
 
-soak: ready ## the crash and fault campaigns in full size (an hour or more; SIMPUL_SEED=n: the first seed, SIMPUL_SEEDS=n: n times as many)
+soak: ready ## the crash and fault campaigns in full size (several hours on two cores; SIMPUL_SEED=n: the first seed, SIMPUL_SEEDS=n: n times as many)
 	@SIMPUL_SOAK=1 $(BIN)/python -m pytest -m soak --timeout=7200 $(ARGS)
 
 kafka: ready ## start one real Apache Kafka node on this machine, until Ctrl-C (Java and Maven)
