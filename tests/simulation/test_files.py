@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from datetime import date
 from fnmatch import fnmatchcase
 
@@ -12,6 +13,7 @@ from bus.ingest.formats.opening import open_records
 from bus.ingest.kinds import FilesSpec
 from bus.ingest.source import RawRecord
 from bus.simulation.faults import Rates
+from bus.simulation.systems.form import FileForm
 from bus.simulation.world import Plan, file_form, made
 from tests.simulation.test_agencies import AGENCIES, REFERENCES
 
@@ -36,3 +38,11 @@ def test_what_is_written_is_read(agency: str, source: str, spec: FilesSpec) -> N
         read = list(open_records(io.BytesIO(form.content(records)), spec, name=name, encoding=form.encoding))
         assert [dict(record.values) for record in read if isinstance(record, RawRecord)] == records, name
     assert files
+
+
+def test_a_workbook_tells_nothing_of_when_it_was_made() -> None:
+    form = FileForm("a.xlsx", {"value": "Nilai"})
+    with zipfile.ZipFile(io.BytesIO(form.content([{"value": 1}]))) as parts:
+        assert {part.date_time for part in parts.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+        assert parts.read("docProps/core.xml").count(b"1980-01-01T00:00:00Z") == 2  # created, modified
+        assert str(date.today().year).encode() not in parts.read("docProps/core.xml")

@@ -10,6 +10,8 @@ from typing import Any
 
 import openpyxl
 
+from bus.simulation.systems.form import saved
+
 Rows = Sequence[Sequence[object]]
 
 
@@ -23,17 +25,15 @@ def workbook(sheets: Mapping[str, Rows], *, dress: Callable[[Any], None] | None 
             sheet.append(list(row))
     if dress is not None:
         dress(book)
-    buffer = io.BytesIO()
-    book.save(buffer)
-    return buffer.getvalue()
+    return saved(book)
 
 
 def packed(files: Mapping[str, bytes | str]) -> bytes:
-    """A zip of these files."""
+    """A zip of these files, the same bytes whenever it is made."""
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(buffer, "w") as archive:
         for name, content in files.items():
-            archive.writestr(name, content)
+            archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
     return buffer.getvalue()
 
 

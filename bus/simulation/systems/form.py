@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
+import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -50,18 +52,30 @@ class FileForm:
         yield from ([row[column] for column in self.header] for row in rows)
 
     def _workbook(self, rows: Sequence[Mapping[str, object]]) -> bytes:
-        book, stream = openpyxl.Workbook(write_only=True), io.BytesIO()
+        book = openpyxl.Workbook(write_only=True)
         sheet = book.create_sheet(self.sheet)
         for line in self._lines(rows):
             sheet.append(line)
-        book.save(stream)
-        return stream.getvalue()
+        return saved(book)
 
     def _features(self, rows: Sequence[Mapping[str, object]]) -> bytes:
         features = [
             {"type": "Feature", "geometry": None, "properties": {name: row[column] for column, name in self.header.items()}} for row in rows
         ]
         return json.dumps({"type": "FeatureCollection", "features": features}, ensure_ascii=False).encode()
+
+
+def saved(book: openpyxl.Workbook) -> bytes:
+    """The book's bytes, the same whenever it is saved: openpyxl writes the time into its properties and beside each part."""
+    written, settled = io.BytesIO(), io.BytesIO()
+    book.save(written)
+    with zipfile.ZipFile(written) as parts, zipfile.ZipFile(settled, "w") as archive:
+        for name in parts.namelist():
+            content = parts.read(name)
+            if name == "docProps/core.xml":
+                content = re.sub(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", b"1980-01-01T00:00:00Z", content)
+            archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
+    return settled.getvalue()
 
 
 def as_json(record: Mapping[str, object]) -> dict[str, object]:
