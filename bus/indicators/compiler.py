@@ -101,8 +101,10 @@ class _Compiler:
         }
         if spec.stock and spec.window != NOW:
             numbers["closings"] = CLOSINGS_VERSION
+        if spec.minimum_n is not None:
+            numbers["minimum_n"] = spec.minimum_n
         register = measure.form["kind"] == "register"
-        return Definition(
+        definition = Definition(
             id=spec.id,
             version=spec.version + sum(table.version - 1 for table in self.tables.values()),
             fingerprint=hashlib.sha256(canonical(numbers).encode()).hexdigest(),
@@ -115,6 +117,9 @@ class _Compiler:
             region=spec.region is not None,
             expected=self.reporters,
         )
+        if spec.minimum_n is not None:
+            definition["minimum_n"] = spec.minimum_n
+        return definition
 
     def _typed(self, key: str, text: str) -> Typed | None:
         try:

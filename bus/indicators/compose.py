@@ -122,6 +122,8 @@ class _Compiler:
             if (part.spec.family or part.id) != family:
                 what = f"is {self.spec.family!r}, but that of its part {part.id} is {part.spec.family!r}; write the same in both"
                 self._problem("family", what)
+            if isinstance(part, Indicator) and part.spec.minimum_n is not None:
+                self._problem("of", f"its part {part.id} has minimum_n, which rows made of its rows would not show")
             if part.window != self.spec.window:
                 self._problem("window", f"is {self.spec.window!r}, but its part {part.id} has {part.window!r}; they must be the same")
         if self.composite.kind == "change" and self.spec.window == NOW:

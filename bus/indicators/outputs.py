@@ -118,7 +118,7 @@ def make_output(
         denominator=found.denominator,
         n=n,
         revision=revision,
-        status=FINAL if finished_us is not None and finished_us >= end + definition["late_seconds"] * 1_000_000 else PROVISIONAL,
+        status=FINAL if _is_over(definition, end, finished_us) and n >= definition.get("minimum_n", 0) else PROVISIONAL,
         evidence=evidence,
         watermarks=watermarks,
         late=late,
@@ -131,6 +131,10 @@ def make_output(
         as_of_us=as_of,
         closing=closing,
     )
+
+
+def _is_over(definition: Definition, end: int, finished_us: int | None) -> bool:
+    return finished_us is not None and finished_us >= end + definition["late_seconds"] * 1_000_000
 
 
 def withdrawn_output(

@@ -10,7 +10,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from bus.errors import FatalError
 from bus.indicators.accumulators import Form, Summary
@@ -35,7 +35,8 @@ class Definition(TypedDict):
     """The part of an indicator that merge and the readers of its outputs need. All of it but `expected` is under the fingerprint.
 
     `stock`: cells hold changes of current states, and a row is their sum up to its window's end. `region`: the last dimension is a code of
-    the region tree, and rows are rolled up along it. `expected`: how many reporters the agency has declared, 0 for none.
+    the region tree, and rows are rolled up along it. `expected`: how many reporters the agency has declared, 0 for none. `minimum_n`: a row of fewer is
+    never final; not there where any number is enough.
     """
 
     id: str
@@ -49,6 +50,7 @@ class Definition(TypedDict):
     stock: bool
     region: bool
     expected: int
+    minimum_n: NotRequired[int]
 
 
 def is_closing(definition: Definition) -> bool:

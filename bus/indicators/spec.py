@@ -88,6 +88,7 @@ class Spec(Section):
     window: str
     stock: bool = False
     late: str = "7d"
+    minimum_n: Annotated[int, Field(ge=1)] | None = None
     unit: Text
     decimals: Annotated[int, Field(ge=0, le=18)] = 2
     family: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.]*$")] | None = None
@@ -123,7 +124,7 @@ class Spec(Section):
 
     @model_validator(mode="after")
     def _whole(self) -> Spec:
-        leaf = [name for name in ("event", "where", "measure", "clock", "by", "region", "reporter") if getattr(self, name)]
+        leaf = [name for name in ("event", "where", "measure", "clock", "by", "region", "reporter", "minimum_n") if getattr(self, name)]
         if self.composite is not None:
             if leaf or self.stock:
                 raise ValueError(f"a composite takes what its parts have: remove {', '.join(leaf) or 'stock'}")

@@ -139,6 +139,7 @@ def describe_indicator(serving: Serving, id_: str) -> dict[str, object]:
         "unit": definition.unit,
         "window": definition.window,
         "late": definition.late,
+        "minimum_n": definition.minimum_n,
         "kind": definition.kind,
         "parts": list(definition.parts),
         "stock": definition.stock,

@@ -39,6 +39,7 @@ class Definition:
     unit: str = ""
     window: str = ""
     late: str = ""
+    minimum_n: int | None = None
     kind: str = ""
     decimals: int | None = None
     dimensions: tuple[str, ...] = ()
@@ -134,6 +135,7 @@ def _definition(path: Path) -> Definition:
         unit=_text(data.get("unit")),
         window=_text(data.get("window")),
         late=_text(data.get("late")) or "7d",
+        minimum_n=minimum if isinstance(minimum := data.get("minimum_n"), int) else None,
         kind=_text(_inner(data.get("measure"), "kind")) or _text(_inner(composite, "kind")),
         decimals=decimals if isinstance(decimals, int) else None,
         dimensions=(*(map(str, by) if isinstance(by, list | Mapping) else ()), *(("region",) if region else ())),

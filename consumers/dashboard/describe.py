@@ -49,7 +49,9 @@ class CellModel(BaseModel):
     as_of: datetime | None = Field(description="The moment to which ages were counted.")
     n: int = Field(description="How many events, or subjects, are in the value.")
     revision: int = Field(description="How many events have changed the value.")
-    status: Literal["provisional", "final"] = Field(description="final: every partition is past the window's end and `late`.")
+    status: Literal["provisional", "final"] = Field(
+        description="final: every partition is past the window's end and `late`, and `n` is enough."
+    )
     heard: int = Field(description="How many reporters have sent anything in the window.")
     expected: int = Field(description="How many are expected to; 0 when nobody has declared it.")
     numerator: str
@@ -72,6 +74,7 @@ class IndicatorModel(BaseModel):
     unit: str
     window: str
     late: str
+    minimum_n: int | None = Field(description="A row of fewer is provisional, whatever the time; null where any number is enough.")
     kind: str = Field(description="Kind of the measure, or of the composite.")
     parts: list[str] = Field(description="Of a composite, the indicators that it is made of.")
     stock: bool = Field(description="Whether it is about states, not about what happened in a window.")

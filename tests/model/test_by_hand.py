@@ -77,7 +77,7 @@ def _read(key: str, value: Any) -> Any:
 
 # What no worked example can say: sources, partitions, time.
 
-CASE, READING, PERMIT = "uji.case.recorded.v1", "uji.reading.recorded.v1", "uji.permit.moved.v1"
+CASE, READING, PERMIT, SURVEY = "uji.case.recorded.v1", "uji.reading.recorded.v1", "uji.permit.moved.v1", "uji.survey.filled.v1"
 
 
 class Log(list[Entry]):
@@ -164,6 +164,19 @@ def test_a_window_is_final_when_every_partition_has_passed_it() -> None:
     log.beat(CASE, (2026, 3, 4), partition=1)
     assert MODEL.rows("uji.part_in", log)[cell].status == "final"
     assert MODEL.rows("uji.now_mean", log)[0, ()].status == "provisional"
+
+
+def test_a_row_of_too_few_is_never_final() -> None:
+    answer: dict[str, Any] = dict.fromkeys(
+        ("persyaratan", "prosedur", "waktu", "biaya", "produk", "kompetensi", "perilaku", "pengaduan", "sarana"), 3
+    )
+    log = Log().put(SURVEY, "x", FIRST, service="ktp", **answer).beat(SURVEY, (2026, 5, 1)).beat(SURVEY, (2026, 5, 1), partition=1)
+    cell = (start(2026, 3, 1), ("ktp",))
+    assert MODEL.rows("uji.survey_ikm", log)[cell].status == "provisional"
+    log.put(SURVEY, "y", FIRST, service="ktp", **answer)
+    assert MODEL.rows("uji.survey_ikm", log)[cell].status == "final"
+    log.put(SURVEY, "y", FIRST, service="ktp", op="CANCEL")
+    assert MODEL.rows("uji.survey_ikm", log)[cell].status == "provisional"
 
 
 def test_a_sum_is_final_when_its_parts_are() -> None:

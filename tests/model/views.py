@@ -5,7 +5,8 @@ Choices:
 - V1  A row of a region is made of everything at or below its code; it is there when a leaf below it was ever changed.
 - V2  Its revision, late, corrected and withdrawn are the sums of those of the leaves, as they travel in the partials: a subject that
       moves from one desa to another changes their kecamatan's row twice.
-- V3  A row is final when every partition of the topic has reached window end + `late`, by a row that counted or a heartbeat. `now`: never.
+- V3  A row is final when every partition of the topic has reached window end + `late`, by a row that counted or a heartbeat, and it has
+      at least `minimum_n`. `now`: never.
 - V4  `as_of_us` is the newest time of any partition; only `age` has one.
 - V5  Reporters of a window: those of all events that count and lie in the window (of `now`: all events), whatever `where`, op and version
       say, also of those that could not be used. Without `reporter` it is the source, a replay (`source#position`) counting as its
@@ -80,7 +81,8 @@ def _row(state: State, cell: Cell, *, partitions: int, heard: int, expected: int
     as_of = state.reading.newest if definition.measure["kind"] == "age" else None
     result = result_of(state, cell, as_of)
     changes = state.counted(cell[0], holds)
-    final = definition.window != "now" and state.reading.all_passed(definition.closes(cell[0]), partitions)
+    enough = result.n >= definition.raw.get("minimum_n", 0)
+    final = enough and definition.window != "now" and state.reading.all_passed(definition.closes(cell[0]), partitions)
     return Published(
         value=result.value,
         numerator=result.numerator,

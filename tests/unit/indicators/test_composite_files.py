@@ -65,6 +65,7 @@ def load(root: Path, by: str, composite: str) -> AnyIndicator:
             'kind = "change"\nagainst = "year"',
             ["by: 'cursor, limit'", "window, limit, cursor"],
         ),
+        ('by = ["place"]\nminimum_n = 30', 'kind = "change"\nagainst = "year"', ["of", "uji.leaf has minimum_n"]),
     ],
 )
 def test_a_wrong_file_names_place_and_remedy(tmp_path: Path, by: str, composite: str, parts: list[str]) -> None:

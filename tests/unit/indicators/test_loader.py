@@ -104,6 +104,7 @@ def test_the_fingerprint_covers_numbers_and_nothing_else() -> None:
     different: list[dict[str, Any]] = [
         {"window": "1h"},
         {"late": "8d"},
+        {"minimum_n": 30},
         {"where": "urgent"},
         {"by": []},
         {"measure": {"kind": "mean", "of": "amount"}},
