@@ -19,7 +19,7 @@ from bus.ingest.files_runner import FilesRunner
 from bus.ingest.folder import Folder, LocalFolder
 from bus.ingest.kinds import FilesSpec
 from bus.ingest.manifest import Agency
-from bus.ingest.privacy.keys import door_of
+from bus.ingest.privacy.keys import agency_keys, door_with
 from bus.ingest.retry import Sleep
 from bus.ingest.seal import sealer_for
 from bus.ingest.sftp import SCHEME, SftpAddress, SftpFolder
@@ -75,7 +75,8 @@ class Runner:
         _check_events(agency, codec)
         sealer = sealer_for(settings.data_dir / "keys", agency.id)
         self._clock = clock = clock or SystemClock()
-        door = door_of(agency, settings, clock)
+        self._keys = agency_keys(agency, settings, clock)
+        door = door_with(self._keys, settings)
         self._agency = agency.id
         self._sources: dict[str, SourceRunner] = {}
         self._sleep = sleep
@@ -98,14 +99,16 @@ class Runner:
     async def run(self, *, until_end: bool) -> None:
         """Deliver everything there is and return (`until_end`), or go on watching until cancelled.
 
-        Raises `FatalError`, or, with an end, `ConfigurationError`, and `TransientError` when the log was away for longer than
-        `kafka.retry_seconds`. Without an end a source that gave up begins anew, and one whose own system is not as it is configured (a
-        column gone, a key refused) looks again from time to time: it must not stop those of the other agencies.
+        Raises `FatalError`, and `ConfigurationError` while somebody replaces the key of the agency's domain; with an end also every other
+        `ConfigurationError`, and `TransientError` when the log was away for longer than `kafka.retry_seconds`. Without an end a source that
+        gave up begins anew, and one whose own system is not as it is configured (a column gone, a key refused) looks again from time to
+        time: it must not stop those of the other agencies.
         """
         try:
-            async with asyncio.TaskGroup() as group:
-                for name, source in self._sources.items():
-                    group.create_task(source.run(until_end=True) if until_end else self._kept(source, name))
+            with self._keys.used():
+                async with asyncio.TaskGroup() as group:
+                    for name, source in self._sources.items():
+                        group.create_task(source.run(until_end=True) if until_end else self._kept(source, name))
         except BaseExceptionGroup as errors:
             raise first_of(errors) from errors
 

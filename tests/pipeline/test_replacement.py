@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -209,6 +210,19 @@ async def test_only_a_declared_restricted_mapping_type_is_taken(klinik: Clinic) 
     klinik.log = MemoryLog({})
     with pytest.raises(FatalError, match="bus topics apply"):
         await klinik.map(NIKS)
+
+
+async def test_no_key_is_replaced_under_a_running_connector(world: World) -> None:
+    world.put("1.csv", f"{NIKS[0]},2026-01-05,,Budi Santoso,,Jl. Merbabu 3,kontrol,L", header="nik,tanggal,kk,nama,hp,alamat,catatan,jk")
+    keys = agency_keys(world.agency, world.settings, SystemClock())
+    running = asyncio.create_task(world.runner().run(until_end=False))
+    while not world.envelopes():
+        await asyncio.sleep(0.01)
+    with pytest.raises(ConfigurationError, match="a connector on this machine is running with its key"):
+        keys.check_replaceable()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    keys.check_replaceable()
 
 
 async def test_a_source_that_still_gives_the_old_type_stands_still(world: World) -> None:

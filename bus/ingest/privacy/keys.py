@@ -13,12 +13,14 @@ import base64
 import binascii
 import json
 from collections.abc import Collection, Mapping
+from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
 
 from bus.clock import Clock
 from bus.errors import ConfigurationError, Problem
 from bus.ingest.manifest import Agency
+from bus.ingest.privacy import in_use
 from bus.ingest.privacy.agreements import join_domain
 from bus.ingest.privacy.door import Door, NoKeys
 from bus.ingest.privacy.keyring import SIZE, Keyring, read_key, replace_file
@@ -98,7 +100,8 @@ class AgencyKeys:
             raise ConfigurationError([Problem(str(self._note), f"cannot be read: {type(error).__name__}")]) from error
 
     def check_replaceable(self) -> None:
-        """Raises `ConfigurationError` when there is no key, one before it is still here, or the settings give it and no former one."""
+        """Raises `ConfigurationError` when there is no key, one before it is still here, the settings give it and no former one, or a
+        connector runs here with it."""
         where = f"agency {self._agency}"
         if self.replaced:
             what = (
@@ -112,18 +115,26 @@ class AgencyKeys:
         if present is None and former is not None:
             what = f"goes with {self._variable(PSEUDONYM_KEY)} only; the key of {self._present.path} is kept by this command itself"
             raise ConfigurationError([Problem(self._variable(FORMER_KEY), what)])
+        with in_use.alone(self._lock):
+            pass
+
+    def used(self) -> AbstractContextManager[None]:
+        """Around what runs with the domain's key: until its end nobody replaces it on this machine. Raises `ConfigurationError` while
+        somebody does."""
+        return in_use.used(self._lock)
 
     def replace(self, types: Collection[str]) -> None:
-        """Make a new key for the domain, keep the one before, and close these event types. The agencies' connectors must not be running.
+        """Make a new key for the domain, keep the one before, and close these event types. On other machines that have the key no connector
+        may be running.
 
         Killed at whatever instant, it is run again: no key is lost, and none is new without its types being closed. Raises
         `ConfigurationError` as `check_replaceable` does.
         """
         self.check_replaceable()
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        replace_file(self._note, json.dumps(sorted(types)).encode() + b"\n")
-        if PSEUDONYM_KEY not in self._values:
-            self._present.supersede(self._former)
+        with in_use.alone(self._lock):
+            replace_file(self._note, json.dumps(sorted(types)).encode() + b"\n")
+            if PSEUDONYM_KEY not in self._values:
+                self._present.supersede(self._former)
         self.__dict__.pop("_pseudonym_key", None)
 
     @property
@@ -179,6 +190,10 @@ class AgencyKeys:
         return self._ring(f"domain.{self.domain}.former")
 
     @property
+    def _lock(self) -> Path:
+        return self._folder / f"domain.{self.domain}.lock"
+
+    @property
     def _note(self) -> Path:
         return self._folder / f"domain.{self.domain}.former.json"
 
@@ -228,7 +243,11 @@ def agency_keys(agency: Agency, settings: Settings, clock: Clock) -> AgencyKeys:
 
 def door_of(agency: Agency, settings: Settings, clock: Clock) -> Door:
     """The door of an agency's connector. Raises `ConfigurationError` as `agency_keys` does; keys are opened when first used."""
-    keys = agency_keys(agency, settings, clock)
+    return door_with(agency_keys(agency, settings, clock), settings)
+
+
+def door_with(keys: AgencyKeys, settings: Settings) -> Door:
+    """The same of keys that are already known."""
     return Door(keys, simulation=settings.simulation, closed=keys.closed)
 
 

@@ -14,6 +14,7 @@ import pytest
 from bus.clock import LOCAL_ZONE
 from bus.errors import ConfigurationError
 from bus.events.envelope import Event
+from bus.ingest.privacy import in_use
 from bus.ingest.privacy import keyring as module
 from bus.ingest.privacy.door import Door, SampleKeys
 from bus.ingest.privacy.fields import Nik
@@ -84,13 +85,26 @@ def test_a_replacement_makes_other_pseudonyms_and_keeps_the_old(tmp_path: Path) 
         assert new_of(after) != old
         assert former_of(after) == old
         assert (after.replaced, after.closed) == (True, frozenset(TYPES))
-    assert {path.name for path in folder.iterdir()} == {"domain.rsud.keyring", "domain.rsud.former.keyring", "domain.rsud.former.json"}
+    assert {path.name.removeprefix("domain.rsud.") for path in folder.iterdir()} == {"keyring", "former.keyring", "former.json", "lock"}
     assert {path.name for path in keks.iterdir()} == {"domain.rsud.kek", "domain.rsud.former.kek"}
     assert {oct(path.stat().st_mode & 0o777) for path in (*folder.iterdir(), *keks.iterdir())} == {"0o600"}
     # whoever has the KEK that leaked opens neither the new key nor the former one's new wrapping
     (keks / "domain.rsud.kek").write_bytes(kek)
     with pytest.raises(ConfigurationError, match="wrapped by another key"):
         new_of(keys_in(folder, keks=keks))
+
+
+def test_a_key_that_a_connector_runs_with_is_not_replaced(tmp_path: Path) -> None:
+    keys, other = keys_in(tmp_path), keys_in(tmp_path)
+    old = Door(keys).pseudonym(NIK)
+    with keys.used(), keys_in(tmp_path).used():
+        with pytest.raises(ConfigurationError, match="a connector on this machine is running with its key; stop all"):
+            other.replace(TYPES)
+        assert (other.replaced, other.closed, new_of(keys_in(tmp_path))) == (False, frozenset(), old)
+    with in_use.alone(tmp_path / "domain.rsud.lock"), pytest.raises(ConfigurationError, match="is being replaced"), keys.used():
+        pass
+    other.replace(TYPES)
+    assert new_of(keys_in(tmp_path)) != old
 
 
 def test_both_keys_are_wrapped_anew_by_a_rotation(tmp_path: Path) -> None:
@@ -144,7 +158,7 @@ def test_forgetting_that_is_killed_is_finished_by_the_next(tmp_path: Path) -> No
             keys_in(folder).forget_former()
         assert keys_in(folder).closed, "it is not done, and says so"
         keys_in(folder).forget_former()
-        assert {path.name for path in folder.iterdir()} == {"domain.rsud.keyring", "domain.rsud.kek"}
+        assert {path.name for path in folder.iterdir()} == {"domain.rsud.keyring", "domain.rsud.kek", "domain.rsud.lock"}
         assert new_of(keys_in(folder)) == new
         with pytest.raises(ConfigurationError, match="there is no former key"):
             keys_in(folder).forget_former()
@@ -174,7 +188,7 @@ def test_a_key_of_the_settings_is_replaced_by_the_operator(tmp_path: Path) -> No
     with pytest.raises(ConfigurationError, match="FORMER_PSEUDONYM_KEY: is given here"):
         both.forget_former()
     keys_in(tmp_path, pseudonym_key=second).forget_former()
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["domain.rsud.lock"]
     keys_in(tmp_path).pseudonym_key()
     with pytest.raises(ConfigurationError, match="FORMER_PSEUDONYM_KEY: goes with"):
         keys_in(tmp_path, former_pseudonym_key=first).replace(TYPES)
