@@ -27,9 +27,9 @@ def agency_world(base: Path, agency: str, **environ: str) -> World:
     return world
 
 
-def numbers(name: str, *worlds: World) -> list[dict[str, str]]:
+def numbers(name: str, *worlds: World, schemas: Sequence[Path] = (ROOT / "schemas",)) -> list[dict[str, str]]:
     """The indicator's rows over everything in the logs of these worlds, through fold and merge of the worker."""
-    indicators = load_indicators([ROOT / "schemas"], Catalogue.load([ROOT / "schemas"]))
+    indicators = load_indicators(schemas, Catalogue.load(schemas))
     shown = indicators[name]
     leaves = [indicators[leaf] for leaf in shown.leaves] if isinstance(shown, CompositeIndicator) else [shown]
     merge, records = MergeUnit.new(0), []
