@@ -63,6 +63,10 @@ if [ ! -f "$VENV/.simpul" ] || ! fits "$VENV/bin/python" || [ "$(sed 's/^[0-9]* 
         say "$VENV exists and is no virtual environment; it is left alone. Remove it, or choose another: make setup VENV=folder"
         exit 1
     fi
+    if [ -L "$VENV" ]; then
+        say "$VENV is a link to an environment that is not this folder's; it is left alone. Remove the link, or choose another: make setup VENV=folder"
+        exit 1
+    fi
     say "Making $VENV with $PYTHON_FOUND ($("$PYTHON_FOUND" --version))"
     "$PYTHON_FOUND" -m venv --clear "$VENV"
 fi

@@ -75,3 +75,16 @@ def test_a_folder_that_is_no_environment_is_left_alone(machine: Path) -> None:
     assert result.returncode == 1
     assert "is no virtual environment" in result.stderr
     assert [path.name for path in mine.iterdir()] == ["thesis.txt"]
+
+
+def test_a_link_to_somebody_elses_environment_is_left_alone(machine: Path) -> None:
+    _fake_python(machine, "python3", refuse="nothing-in-particular")
+    theirs = machine.parent / "theirs"
+    theirs.mkdir()
+    (theirs / "pyvenv.cfg").touch()
+    (theirs / ".simpul").write_text("1 2 /another/checkout\n")
+    (machine.parent / "venv").symlink_to(theirs)
+    result = _setup(machine)
+    assert result.returncode == 1
+    assert "is a link to an environment that is not this folder's" in result.stderr
+    assert sorted(path.name for path in theirs.iterdir()) == [".simpul", "pyvenv.cfg"]
