@@ -3,6 +3,7 @@
 Every batch is `EVENTS` events. A *near* one falls into the 200 cells of the newest window, as a live stream does; a *scattered* one into 1,000
 cells drawn from all there are. So that a batch does the same work whatever the size of the state, and what it costs more is the state's, the
 states for scattered ones have 1,000 windows at every size: a larger one has more cells in each, not a batch more windows.
+What filled a state is in a snapshot, as in a worker that has run for a while: touched is only what the measured batches touch.
 Of correctable events each is the next correction of one of as many subjects as there are cells: the fold's longest way.
 """
 
@@ -81,6 +82,7 @@ class FoldJob:
         self._unit = FoldUnit.new(self._indicator, TOPIC, 0, 1)
         for begin in range(0, self._subjects, _FILL):
             self._unit.apply(self._batch(range(begin, min(begin + _FILL, self._subjects)), self._unit.offset + 1))
+        self._unit.saved()
 
     def run(self, kind: str, batches: int) -> float:
         spent = 0.0
@@ -137,6 +139,7 @@ class MergeJob:
         for partition in range(SOURCES):
             for record in encode(self._partial(partition, range(cells), full=True)):
                 self._unit.apply([(self._unit.offset + 1, record)])
+        self._unit.saved()
 
     def run(self, kind: str, batches: int) -> float:
         spent = 0.0
