@@ -213,6 +213,7 @@ def test_json_records_that_are_none() -> None:
         ("a.zip", packed({"a.csv": CSV})[:-10], "damaged_archive"),
         ("a.zip", packed({"a.csv": CSV}).replace(b"no,", b"on,", 1), None),
         ("a.zip", packed({"baca.pdf": "%PDF"}), "no_header"),
+        ("a.zip", packed({"a.csv": CSV}).replace(b"a.csv", b"\0.csv"), "damaged_archive"),
         ("a.zip", packed({}), "empty_archive"),
         ("a.zip", packed({"b.zip": packed({"a.csv": CSV})}), "nested_archive"),
         ("a.zip", packed({"a.csv": b"\0\1"}), "binary_file"),

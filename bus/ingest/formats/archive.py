@@ -107,8 +107,11 @@ def opened_zip(stream: BinaryIO) -> zipfile.ZipFile:
 
 
 def members(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
-    """The files in it, without what systems add by themselves. Raises `FileRefused` when there are too many."""
-    found = [info for info in archive.infolist() if not info.is_dir()]
+    """The files in it, without what systems add by themselves. Raises `FileRefused` when there are too many, or one has no name."""
+    listed = archive.infolist()
+    if not all(info.filename for info in listed):
+        raise damaged(zipfile.BadZipFile())
+    found = [info for info in listed if not info.is_dir()]
     if len(found) > MOST_MEMBERS:
         raise FileRefused(Reason("too_many_members", shape=str(len(found)), allowed=f"<= {MOST_MEMBERS}"))
     return [info for info in found if not info.filename.startswith("__MACOSX/") and not _base(info).startswith(".")]
