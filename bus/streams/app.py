@@ -25,6 +25,9 @@ _log = structlog.get_logger(__name__)
 _BUFFERED_BATCHES = 16
 #: Fetched at once from one partition. Large, because what a batch costs is paid for each cell that it touches, not for each event.
 _FETCH_BYTES = 16 * 1024 * 1024
+#: How often the client asks which topics and partitions there are. When a broker that just came back does not answer, it takes that for "none" and
+#: asks again only then (aiokafka 0.14): a worker that joins its group in between gives itself no partitions, and holds none for so long.
+_METADATA_SECONDS = 3
 
 
 class LiveTable(faust.Table[str, dict[str, object]]):
@@ -78,6 +81,7 @@ def create_app(settings: Settings, worker: Worker) -> StreamsApp:
         consumer_group_instance_id=None if kafka.embedded else streams.instance or None,
         consumer_auto_offset_reset="earliest",
         consumer_max_fetch_size=_FETCH_BYTES,
+        consumer_metadata_max_age_ms=_METADATA_SECONDS * 1_000,
         broker_max_poll_records=streams.max_poll_records,
         broker_session_timeout=kafka.session_timeout_seconds,
         broker_heartbeat_interval=min(3.0, kafka.session_timeout_seconds / 4),
