@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 
 from bus.indicators.blocks import Blocks, Frozen, letter_of
 from bus.indicators.changes import loaded, revision
-from bus.indicators.partial import Cell, CellKey, Definition, in_order, sharing
+from bus.indicators.partial import Cell, CellKey, Definition, in_order, keeping, sharing
 from bus.indicators.stretches import cell_place, window_place
 
 T = TypeVar("T")
@@ -42,7 +42,7 @@ class EditionBlocks:
             return f"{self.prefix}{place[0][:-1]}:", place[1]
 
         self.cells: Blocks[CellKey, Held] = Blocks(
-            "c", lambda key: of(of_cell(key)), _frozen_cells, _cells, order=in_order, share=sharing(window)
+            "c", lambda key: of(of_cell(key)), _frozen_cells, _cells, order=in_order, share=keeping(window, sharing())
         )
         self.heard: Blocks[tuple[int, int], set[str]] = Blocks(
             "h", lambda key: of(of_window(key[1])), sorted, set, entries=_Entries(lambda number: source(number).heard)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, cast
 
 from bus.events.envelope import Op
@@ -22,6 +22,9 @@ Values = tuple[Any, ...]
 
 #: What enters a cell: (cell, measured values).
 Contribution = tuple[CellKey, Values]
+
+#: Gives an equal key to be kept.
+Share = Callable[[CellKey], CellKey]
 
 
 class Row(NamedTuple):
@@ -69,14 +72,14 @@ class Entity(Protocol):
         """The state for a snapshot, no part of the state itself that could change; equal states give equal values."""
         ...
 
-    def load(self, raw: Any) -> Any:
-        """The state that a snapshot gave back."""
+    def load(self, raw: Any, share: Share) -> Any:
+        """The state that a snapshot gave back, its keys as `share` gives them."""
         ...
 
 
-def contribution_of(raw: Any) -> Contribution | None:
+def contribution_of(raw: Any, share: Share) -> Contribution | None:
     """A contribution that went through JSON."""
-    return None if raw is None else ((raw[0][0], tuple(raw[0][1])), tuple(raw[1]))
+    return None if raw is None else (share((raw[0][0], tuple(raw[0][1]))), tuple(raw[1]))
 
 
 class _Plain:
@@ -100,8 +103,8 @@ class Latest(_Plain):
     def windows(self, state: Any) -> Iterable[int]:
         return () if state[1] is None else (state[1][0][0],)
 
-    def load(self, raw: Any) -> Any:
-        return raw[0], contribution_of(raw[1])
+    def load(self, raw: Any, share: Share) -> Any:
+        return raw[0], contribution_of(raw[1], share)
 
 
 class Current(_Plain):
@@ -120,8 +123,8 @@ class Current(_Plain):
     def windows(self, state: Any) -> Iterable[int]:
         return (NOW_START,)
 
-    def load(self, raw: Any) -> Any:
-        return raw[0], raw[1], contribution_of(raw[2])
+    def load(self, raw: Any, share: Share) -> Any:
+        return raw[0], raw[1], contribution_of(raw[2], share)
 
 
 class Timeline(_Plain):
@@ -154,8 +157,8 @@ class Timeline(_Plain):
     def windows(self, state: Any) -> Iterable[int]:
         return {window_start(at, self._window) for _, at, _ in state[0]}
 
-    def load(self, raw: Any) -> Any:
-        return tuple((version, at, contribution_of(held)) for version, at, held in raw[0]), tuple(raw[1])
+    def load(self, raw: Any, share: Share) -> Any:
+        return tuple((version, at, contribution_of(held, share)) for version, at, held in raw[0]), tuple(raw[1])
 
     def _moved(self, before: Sequence[Any], after: Sequence[Any]) -> tuple[list[Contribution], list[Contribution]]:
         """What goes and what is new when other entries take the place of some. Both, where a state both came and went in a window."""
@@ -194,7 +197,7 @@ class Registered(_Plain):
     def windows(self, state: Any) -> Iterable[int]:
         return (NOW_START,)
 
-    def load(self, raw: Any) -> Any:
+    def load(self, raw: Any, share: Share) -> Any:
         return raw[0], raw[1], None if raw[2] is None else tuple(raw[2])
 
     @staticmethod
@@ -232,7 +235,7 @@ class Timed:
     def dump(self, state: Any) -> object:
         return state.dump()
 
-    def load(self, raw: Any) -> Any:
+    def load(self, raw: Any, share: Share) -> Any:
         return History.load(raw)
 
     def _finished(self, history: History) -> tuple[Contribution | None, tuple[str, str] | None]:

@@ -236,7 +236,7 @@ class FoldUnit:
         faults: list[RowFault] = []
         held, admit = self._state.subjects, self._entity.admit
         subjects, revised = held.entries, held.touched
-        for row in contributions(self.indicator, fresh):
+        for row in contributions(self.indicator, fresh, self._state.shared):
             subject = row.subject
             known = subjects.get(subject)
             admitted = admit(known, row)

@@ -11,7 +11,7 @@ from bus.indicators.accumulators import ACCUMULATOR_VERSION
 from bus.indicators.blocks import Blocks, Frozen, Pending, letter_of
 from bus.indicators.indicator import Indicator
 from bus.indicators.kinds.sums import SUMS
-from bus.indicators.partial import CellKey, in_order, sharing
+from bus.indicators.partial import CellKey, in_order, keeping, sharing
 from bus.indicators.stretches import cell_place, closes_before, stretch_of, subject_place, window_place
 
 #: The block of what is not in `Blocks`.
@@ -27,16 +27,18 @@ class FoldState:
     def __init__(self, indicator: Indicator) -> None:
         self._window, self._late_us = indicator.window, indicator.late_us
         self._cell, self._entity = indicator.accumulator(), indicator.entity()
+        #: Gives the keys that are kept, of cells and of what subjects contribute to them.
+        self.shared = sharing()
         self.ledger: Mapping[str, int] = {}
         self.watermarks: Mapping[str, int] = {}
         #: [state of the accumulator, how often and why it changed]
         self.cells: Blocks[CellKey, list[Any]] = Blocks(
             "c", cell_place(self._window), self._freeze_cell, self._thaw_cell,
-            order=in_order, per_block=None if indicator.kind in SUMS else _FEW, share=sharing(self._window),
+            order=in_order, per_block=None if indicator.kind in SUMS else _FEW, share=keeping(self._window, self.shared),
         )  # fmt: skip
         #: Reporters by window.
         self.heard: Blocks[int, set[str]] = Blocks("h", window_place(self._window), sorted, set, per_block=_FEW)
-        self.subjects: Blocks[str, Any] = Blocks("s", subject_place, self._entity.dump, self._entity.load)
+        self.subjects: Blocks[str, Any] = Blocks("s", subject_place, self._entity.dump, self._thaw_subject)
         self._parts: dict[str, Blocks[Any, Any]] = {"c": self.cells, "h": self.heard, "s": self.subjects}
 
     # snapshots
@@ -116,6 +118,9 @@ class FoldState:
 
     def _thaw_cell(self, raw: Any) -> list[Any]:
         return [self._cell.load(raw[0]), changes.loaded(raw[1])]
+
+    def _thaw_subject(self, raw: Any) -> Any:
+        return self._entity.load(raw, self.shared)
 
 
 def lasting(name: str) -> bool:

@@ -117,11 +117,9 @@ def in_order(keys: Iterable[CellKey]) -> list[CellKey]:
         return sorted(listed, key=sort_key)
 
 
-def sharing(window: str) -> Callable[[CellKey], CellKey]:
-    """The same key, in which what it has in common with others of that window is one object with theirs: a million keys take a third of the
+def sharing() -> Callable[[CellKey], CellKey]:
+    """The same key, in which what it has in common with others of a state is one object with theirs: a million keys take a third of the
     memory, and most of what a look-up compares is near at hand."""
-    if window == NOW:
-        return lambda key: key  # no two have the same values
     starts: dict[int, int] = {}
     known: dict[tuple[str | None, ...], tuple[str | None, ...]] = {}
 
@@ -134,6 +132,11 @@ def sharing(window: str) -> Callable[[CellKey], CellKey]:
         return starts.setdefault(start, start), values
 
     return shared
+
+
+def keeping(window: str, shared: Callable[[CellKey], CellKey]) -> Callable[[CellKey], CellKey]:
+    """How the keys of a window's cells are kept: by `shared`, but as they are where it is `now`, for no two then have the same values."""
+    return (lambda key: key) if window == NOW else shared
 
 
 def encode(partial: Partial, max_bytes: int = MAX_BYTES) -> list[bytes]:

@@ -10,7 +10,7 @@ import polars as pl
 
 from bus.indicators.batch import OFFSET, Fresh, base_source
 from bus.indicators.changes import WITHDRAWALS
-from bus.indicators.entity import Row
+from bus.indicators.entity import Row, Share
 from bus.indicators.indicator import Indicator
 from bus.indicators.measure import exact_integers
 from bus.indicators.partial import CellKey, RowFault
@@ -64,8 +64,8 @@ def _cells(keys: pl.DataFrame) -> list[CellKey]:
     return list(zip(starts, zip(*dims, strict=True) if dims else ((),) * len(starts), strict=True))
 
 
-def contributions(indicator: Indicator, fresh: Fresh) -> Iterator[Row]:
-    """What each row of a correctable type contributes, in the order of the log."""
+def contributions(indicator: Indicator, fresh: Fresh, share: Share) -> Iterator[Row]:
+    """What each row of a correctable type contributes, in the order of the log; `share` gives the keys that are kept."""
     frame = fresh.frame
     chosen, faults = _chosen(indicator, fresh)
     values = _values(indicator)
@@ -76,7 +76,7 @@ def contributions(indicator: Indicator, fresh: Fresh) -> Iterator[Row]:
     dims = zip(*columns[2:width], strict=True) if width > 2 else ((),) * chosen.height
     numbers = zip(*columns[width : width + len(values)], strict=True) if values else ((),) * chosen.height
     keys = list(zip(columns[1], dims, strict=True))
-    shared = dict(zip(keys, keys, strict=True))  # subjects keep what they contribute: those of one cell one and the same key
+    shared = {key: share(key) for key in set(keys)}  # subjects keep what they contribute: those of one cell one and the same key
     entering = dict(zip(columns[0], zip(map(shared.__getitem__, keys), numbers, strict=True), strict=True))
     late = fresh.late(indicator.window, indicator.late_us)
     tardy = late.to_list() if late is not None else repeat(False, frame.height)

@@ -185,8 +185,8 @@ def orders_by_arrival(patch: pytest.MonkeyPatch) -> None:
 
     arrivals = itertools.count()
 
-    def arrival(indicator: Any, fresh: Fresh) -> Any:
-        for row in contributions(indicator, fresh):
+    def arrival(indicator: Any, fresh: Fresh, share: Any) -> Any:
+        for row in contributions(indicator, fresh, share):
             yield row._replace(version=next(arrivals))
 
     patch.setattr(bus.indicators.fold, "contributions", arrival)
