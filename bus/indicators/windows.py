@@ -16,7 +16,7 @@ import polars as pl
 LOCAL_ZONE = ZoneInfo("Asia/Jakarta")
 
 #: The windows that an indicator may have, from the shortest to the longest.
-WINDOWS = ("15m", "1h", "1d", "1w", "1mo", "1q", "1y")
+WINDOWS = ("15m", "1h", "1d", "1w", "1mo", "1q", "6mo", "1y")
 
 #: The window of the current state: one, that never ends.
 NOW = "now"
@@ -26,7 +26,7 @@ NOW_END = 253_402_214_400_000_000
 
 _SECOND = 1_000_000
 _LENGTHS = {"15m": 900 * _SECOND, "1h": 3600 * _SECOND, "1d": 86_400 * _SECOND, "1w": 7 * 86_400 * _SECOND}
-_MONTHS = {"1mo": 1, "1q": 3, "1y": 12}
+_MONTHS = {"1mo": 1, "1q": 3, "6mo": 6, "1y": 12}
 _FIRST_MONDAY = 4 * 86_400 * _SECOND
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LOCAL_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  civil time has no zone

@@ -47,8 +47,8 @@ def window_of(moment_us: int, window: str) -> tuple[int, int]:
         case "1w":
             start = day - timedelta(days=day.weekday())
             end = start + timedelta(days=7)
-        case "1mo" | "1q" | "1y":
-            months = {"1mo": 1, "1q": 3, "1y": 12}[window]
+        case "1mo" | "1q" | "6mo" | "1y":
+            months = {"1mo": 1, "1q": 3, "6mo": 6, "1y": 12}[window]
             start = day.replace(day=1, month=(day.month - 1) // months * months + 1)
             end = _first_of_month(start.year * 12 + start.month - 1 + months)
         case _:

@@ -34,6 +34,7 @@ def start_of(moment: datetime, window: str) -> int:
         "1w": lambda: day - timedelta(days=day.weekday()),
         "1mo": lambda: day.replace(day=1),
         "1q": lambda: day.replace(month=(day.month - 1) // 3 * 3 + 1, day=1),
+        "6mo": lambda: day.replace(month=1 if day.month < 7 else 7, day=1),
         "1y": lambda: day.replace(month=1, day=1),
     }[window]()
     return micros(start.replace(tzinfo=JAKARTA))
@@ -118,7 +119,7 @@ CASES = [
     ),
     Case(
         "weighted mean",
-        {"measure": {"kind": "weighted_mean", "of": "amount", "weight": "small"}, "window": "1q"},
+        {"measure": {"kind": "weighted_mean", "of": "amount", "weight": "small"}, "window": "6mo"},
         weighted,
         place,
     ),

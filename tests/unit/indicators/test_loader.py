@@ -53,7 +53,7 @@ def test_good_files_load_sorted(tmp_path: Path) -> None:
     [
         (('unit = "buah"', 'unit = "buah"\nwidow = "1d"'), ["widow", "unknown key", "did you mean 'window'?"]),
         (('of = "amount"', 'off = "amount"'), ["measure.off", "did you mean 'of'?"]),
-        (('window = "1d"', 'window = "2d"'), ["window", "'2d'", "15m, 1h, 1d, 1w, 1mo, 1q, 1y"]),
+        (('window = "1d"', 'window = "2d"'), ["window", "'2d'", "15m, 1h, 1d, 1w, 1mo, 1q, 6mo, 1y"]),
         (('window = "1d"', 'window = "2d"'), ["window", "'2d'", "1mo", "now"]),
         (("counted.v1", "countd.v1"), ["event", "near: test.thing.counted.v1"]),
         (('"amount"', '"amout"'), ["measure.of", "'amout'", "did you mean 'amount'?", "columns: amount, born"]),

@@ -55,6 +55,7 @@ export function windowLabel(cell, window) {
       const month = Number(date(start, { month: "numeric" }));
       return `${t("quarter")} ${["I", "II", "III", "IV"][Math.floor((month - 1) / 3)]} ${date(start, { year: "numeric" })}`;
     }
+    case "6mo": return `${t("semester")} ${date(start, { month: "numeric" }) === "1" ? "I" : "II"} ${date(start, { year: "numeric" })}`;
     case "1mo": return date(start, { month: "long", year: "numeric" });
     case "1d": return date(start, { weekday: "long", ...long });
     case "1w": return `${date(start, { day: "numeric", month: "short" })} – ${date(end, { day: "numeric", month: "short", year: "numeric" })}`;

@@ -9,7 +9,7 @@ import { currentLanguage, setLanguage, t, windowName } from "./text.js";
 
 const $ = (id) => document.getElementById(id);
 const THEMES = ["auto", "light", "dark"];
-const ORDER = ["now", "15m", "1h", "1d", "1w", "1mo", "1q", "1y"];
+const ORDER = ["now", "15m", "1h", "1d", "1w", "1mo", "1q", "6mo", "1y"];
 const remembered = {
   get: (name) => { try { return localStorage.getItem(`simpul.${name}`); } catch { return null; } },
   set: (name, value) => { try { localStorage.setItem(`simpul.${name}`, value); } catch { /* private windows remember nothing */ } },
