@@ -6,14 +6,17 @@ Only facts about bytes; columns and records are read by `formats`.
 from __future__ import annotations
 
 import codecs
+import contextlib
 import errno
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from fnmatch import translate
+from functools import lru_cache
+from operator import itemgetter
 from pathlib import Path
 from typing import BinaryIO
 
@@ -85,24 +88,29 @@ def scan(folder: Path, patterns: Sequence[str]) -> list[Seen]:
     """The files of a folder (not of folders in it) that match, in the order of delivery: (mtime_ns, name). Raises `FolderAway`."""
     found = []
     try:
-        entries = list(folder.iterdir())
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if not is_ours(entry.name, patterns):
+                    continue
+                with contextlib.suppress(OSError):  # gone between listing and looking
+                    info = entry.stat()
+                    seen = Seen(folder / entry.name, info.st_size, info.st_mtime_ns, stat.S_ISREG(info.st_mode))
+                    found.append((info.st_mtime_ns, entry.name, seen))
     except OSError as error:
         raise FolderAway(f"folder {folder} cannot be listed: {error.strerror}") from error
-    for path in entries:
-        if not is_ours(path.name, patterns):
-            continue
-        try:
-            info = path.stat()
-        except OSError:
-            continue  # gone between listing and looking
-        found.append(Seen(path, info.st_size, info.st_mtime_ns, stat.S_ISREG(info.st_mode)))
-    return sorted(found, key=lambda seen: (seen.mtime_ns, seen.name))
+    return [seen for _, _, seen in sorted(found, key=itemgetter(0, 1))]
 
 
 def is_ours(name: str, patterns: Sequence[str]) -> bool:
     """Whether a file of that name may be a delivery: it matches, and is neither half-written nor written by us."""
     name = name.lower()
-    return not any(fnmatchcase(name, pattern) for pattern in _NOT_OURS) and any(fnmatchcase(name, pattern.lower()) for pattern in patterns)
+    return _one_of(_NOT_OURS).match(name) is None and _one_of(tuple(patterns)).match(name) is not None
+
+
+@lru_cache(maxsize=256)
+def _one_of(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    """Any of the patterns, as one expression: a folder of years is looked through before every delivery."""
+    return re.compile("|".join(translate(pattern.lower()) for pattern in patterns))
 
 
 class Settling:
@@ -199,7 +207,7 @@ class Content:
         return "cp1252" if self._cp1252 else "latin-1"
 
 
-@contextmanager
+@contextlib.contextmanager
 def opened(facts: Facts) -> Iterator[BinaryIO]:
     """The examined file, open for reading. Raises `FileRefused` when it is gone or no longer the same."""
     try:

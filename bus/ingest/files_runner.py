@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import structlog
@@ -62,6 +62,7 @@ class FilesRunner:
         self._settling = Settling(self._settle_seconds)
         self._seen: dict[str, Seen] = {}
         self._facts: dict[str, Facts] = {}
+        self._claimed: Seen | None = None
         self._rows = Rows()
         self._done = 0
         self._due = 0.0
@@ -104,6 +105,7 @@ class FilesRunner:
             if facts is not None:
                 await self._lease.hold(now=True)
                 await self._claims.claim(facts, unread=self._rows.unread, newest_refused=self._rows.refused)
+                self._claimed = facts.seen
             elif until_end and not waiting:
                 await self._settle_receipts()
                 return
@@ -128,7 +130,7 @@ class FilesRunner:
         pending = list(self._claims.after(self._done))
         if not pending:
             return
-        found = {} if all(claim.duplicate_of for claim in pending) else {seen.name_id: seen for seen in await self._list()}
+        found = await self._where([claim.name_id for claim in pending if not claim.duplicate_of])
         for claim in pending:
             await self._settle_receipts()
             await self._lease.hold(now=True)
@@ -139,6 +141,13 @@ class FilesRunner:
             if facts is not None:
                 self._release_file(facts)
             self._succeeded()
+
+    async def _where(self, wanted: Sequence[str]) -> Mapping[str, Seen]:
+        """The files with these ids of names. The one that was claimed last is looked at by itself: a folder of years is not listed for it again."""
+        claimed = self._claimed
+        if claimed is not None and all(each == claimed.name_id for each in wanted) and await self._folder.still(claimed):
+            return {claimed.name_id: claimed}
+        return {seen.name_id: seen for seen in await self._list()} if wanted else {}
 
     async def _next_file(self) -> tuple[Facts | None, bool]:
         """The first whole file in the order of delivery that has no number yet; and whether a file is still being written."""

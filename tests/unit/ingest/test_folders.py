@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -10,12 +11,14 @@ from structlog.testing import CapturingLogger
 from bus.errors import ConfigurationError
 from bus.events.catalogue import Catalogue
 from bus.events.codec import Codec
+from bus.ingest.files import Seen
+from bus.ingest.folder import LocalFolder
 from bus.ingest.manifest import discover
 from bus.ingest.runner import Runner
 from bus.kafka.snapshots import KafkaSnapshotStore
 from bus.settings import ROOT, Settings
 from bus.testing.memory import MemoryLog
-from tests.pipeline.ingest_world import ONE_EVENT, lab_agency
+from tests.pipeline.ingest_world import ONE_EVENT, World, lab_agency, row
 
 _SECOND = '[sources.repeats]\nkind = "append"\nkey = ["no"]\nsetting = "{setting}"\n[sources.repeats.header]\nno = ["no"]\nvalue = []\n'
 
@@ -54,3 +57,20 @@ def test_no_folder_at_all_is_refused_with_all_that_may_be_given(tmp_path: Path) 
         _runner(tmp_path, {"other/samples": tmp_path})
     assert len(caught.value.problems) == 2
     assert "BUS_LAB__FOLDER" in str(caught.value)
+
+
+async def test_a_folder_of_years_is_listed_once_for_each_delivery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lists, once = 0, LocalFolder.list
+
+    async def counted(self: LocalFolder, patterns: Sequence[str]) -> list[Seen]:
+        nonlocal lists
+        lists += 1
+        return await once(self, patterns)
+
+    monkeypatch.setattr(LocalFolder, "list", counted)
+    world = World(tmp_path)
+    for number in range(1, 11):
+        world.put(f"{number}.csv", row(number))
+    await world.run()
+    assert len(world.envelopes()) == 10
+    assert lists == 11  # the last finds that there is no more
