@@ -59,6 +59,7 @@ async def test_what_was_said_while_the_connector_was_away_waits_at_the_broker(tm
     world = sensor_world(tmp_path, mosquitto.url)
     await connected_once(world)
     say_all(mosquitto, [(f"lab/S{n % 3}/pm10", json.dumps({"no": n})) for n in range(1_500)])
+    mosquitto.save()
     mosquitto.kill()
     mosquitto.start()
     async with connector(world):
