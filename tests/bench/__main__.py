@@ -102,17 +102,16 @@ def _bare_getmany(bootstrap: str, count: int) -> Rate:
 def _worker(environ: dict[str, str], count: int, scratch: Path, number: int, expected: Totals) -> tuple[Rate, list[str]]:
     """One worker from nothing: each round folds the whole topic again, under a consumer group of its own and without snapshots."""
     port = free_port()
-    env = (
-        os.environ
-        | environ
-        | {"BUS_STREAMS__METRICS_PORT": str(port), "BUS_STREAMS__GROUP": f"bench-{number}", "BUS_LOG__LEVEL": "warning"}
-    )
+    env = os.environ | environ | {"BUS_STREAMS__METRICS_PORT": str(port), "BUS_STREAMS__GROUP": f"bench-{number}"}
     _forget_snapshots(environ)
-    with (scratch / f"worker-{number}.log").open("wb") as log:
+    said = scratch / f"worker-{number}.log"
+    with said.open("wb") as log:
         process = subprocess.Popen([sys.executable, "-m", "bus.streams"], env=env, stdout=log, stderr=log, cwd=ROOT)
         try:
-            rate = _watch(port, count, process, scratch / f"worker-{number}.log")
-            return rate, asyncio.run(_compare(Settings.from_env(environ), expected))
+            rate = _watch(port, count, process, said)
+            wrong = asyncio.run(_compare(Settings.from_env(environ), expected))
+            ended = "" if process.poll() is None else f"it ended with {process.returncode}; "
+            return rate, [*wrong, f"of the worker: {ended}{said.read_text()[-4_000:]}"] if wrong or ended else []
         finally:
             process.terminate()
             process.wait(60)
