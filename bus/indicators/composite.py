@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Protocol
 
 from bus.indicators.decimals import quotient
 from bus.indicators.edition import Edition
-from bus.indicators.outputs import FINAL, PROVISIONAL, Evidence, Leaf, Output, closes, newest_of, withdrawn_output
+from bus.indicators.outputs import FINAL, PROVISIONAL, Evidence, Leaf, Output, is_over, newest_of, withdrawn_output
 from bus.indicators.partial import CellKey, Definition, Feed, is_closing
 from bus.indicators.windows import window_end
 
@@ -230,7 +230,7 @@ class Composite:
 
     @staticmethod
     def _final(edition: Edition, key: CellKey) -> bool:
-        return edition.finished is not None and edition.finished >= closes(edition.definition, key[0])
+        return is_over(edition.definition, key[0], edition.finished)
 
 
 def number_of(output: Output | None) -> Fraction | None:

@@ -118,7 +118,7 @@ def make_output(
         denominator=found.denominator,
         n=n,
         revision=revision,
-        status=FINAL if _is_over(definition, end, finished_us) and n >= definition.get("minimum_n", 0) else PROVISIONAL,
+        status=FINAL if is_over(definition, key[0], finished_us) and n >= definition.get("minimum_n", 0) else PROVISIONAL,
         evidence=evidence,
         watermarks=watermarks,
         late=late,
@@ -131,10 +131,6 @@ def make_output(
         as_of_us=as_of,
         closing=closing,
     )
-
-
-def _is_over(definition: Definition, end: int, finished_us: int | None) -> bool:
-    return finished_us is not None and finished_us >= end + definition["late_seconds"] * 1_000_000
 
 
 def withdrawn_output(
@@ -158,6 +154,11 @@ def withdrawn_output(
 def closes(definition: Definition, start: int) -> int:
     """When the window that begins at `start` becomes final: its end and the time allowed for being late, UTC microseconds."""
     return window_end(start, definition["window"]) + definition["late_seconds"] * 1_000_000
+
+
+def is_over(definition: Definition, start: int, finished_us: int | None) -> bool:
+    """Whether every partition has reached the moment when the window that begins at `start` becomes final."""
+    return finished_us is not None and finished_us >= closes(definition, start)
 
 
 def finished(watermarks: Sequence[Mapping[str, int]], partitions: int) -> int | None:

@@ -35,8 +35,8 @@ class Definition(TypedDict):
     """The part of an indicator that merge and the readers of its outputs need. All of it but `expected` is under the fingerprint.
 
     `stock`: cells hold changes of current states, and a row is their sum up to its window's end. `region`: the last dimension is a code of
-    the region tree, and rows are rolled up along it. `expected`: how many reporters the agency has declared, 0 for none. `minimum_n`: a row of fewer is
-    never final; not there where any number is enough.
+    the region tree, and rows are rolled up along it. `expected`: how many reporters the agency has declared, 0 for none.
+    `minimum_n`: a row of fewer is never final; not there where any number is enough.
     """
 
     id: str

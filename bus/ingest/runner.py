@@ -19,7 +19,7 @@ from bus.ingest.files_runner import FilesRunner
 from bus.ingest.folder import Folder, LocalFolder
 from bus.ingest.kinds import FilesSpec
 from bus.ingest.manifest import Agency
-from bus.ingest.privacy.keys import agency_keys, door_with
+from bus.ingest.privacy.keys import agency_keys
 from bus.ingest.retry import Sleep
 from bus.ingest.seal import sealer_for
 from bus.ingest.sftp import SCHEME, SftpAddress, SftpFolder
@@ -76,7 +76,7 @@ class Runner:
         sealer = sealer_for(settings.data_dir / "keys", agency.id)
         self._clock = clock = clock or SystemClock()
         self._keys = agency_keys(agency, settings, clock)
-        door = door_with(self._keys, settings)
+        door = self._keys.door(simulation=settings.simulation)
         self._agency = agency.id
         self._sources: dict[str, SourceRunner] = {}
         self._sleep = sleep

@@ -27,7 +27,11 @@ class SqlSpec(DatabaseSpec):
     watermark: str | None = Field(None, description="query: the column that rises with every insert and update: a time or a whole number")
     after: Literal["mark", "delete"] = Field("mark", description="outbox: what is done with rows that are safe on our side")
     look_back_seconds: float = Field(300.0, ge=0, description="for how long, at most, a transaction of the agency's stays open")
-    look_back_numbers: int = Field(1_000, ge=0, description="query with a number as watermark: how many numbers open transactions may hold")
+    look_back_numbers: int = Field(
+        1_000,
+        ge=0,
+        description="query with a number as watermark: how many numbers open transactions may hold (as many as there are: all is read each time)",
+    )
     poll_seconds: float = Field(2.0, gt=0, description="how long to wait when nothing new was there")
     limit: int = Field(1_000, ge=1, le=100_000, description="rows asked for at once")
 

@@ -65,6 +65,10 @@ class AgencyKeys:
         """See `Vault.seal`."""
         return self.vault.seal(event_type, subject, field, text)
 
+    def door(self, *, simulation: bool) -> Door:
+        """The door of the agency's connector; keys are opened, or made, when first used."""
+        return Door(self, simulation=simulation, closed=self.closed)
+
     def known(self, *, simulation: bool = True) -> Door:
         """A door with the keys that the agency's connector uses. Raises `ConfigurationError` where this machine has none: one made now would
         make other pseudonyms."""
@@ -243,12 +247,7 @@ def agency_keys(agency: Agency, settings: Settings, clock: Clock) -> AgencyKeys:
 
 def door_of(agency: Agency, settings: Settings, clock: Clock) -> Door:
     """The door of an agency's connector. Raises `ConfigurationError` as `agency_keys` does; keys are opened when first used."""
-    return door_with(agency_keys(agency, settings, clock), settings)
-
-
-def door_with(keys: AgencyKeys, settings: Settings) -> Door:
-    """The same of keys that are already known."""
-    return Door(keys, simulation=settings.simulation, closed=keys.closed)
+    return agency_keys(agency, settings, clock).door(simulation=settings.simulation)
 
 
 def _given_key(variable: str, text: str) -> bytes:
