@@ -2,6 +2,8 @@
 VENV ?= .venv
 BIN := $(VENV)/bin
 export VENV
+# A machine may be told to keep no bytecode; then each of the hundreds of processes that start here would compile all libraries again.
+unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 .PHONY: help setup ready demo demo-full test check bench soak kafka reference lock clean
 

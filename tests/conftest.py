@@ -25,6 +25,9 @@ from bus.settings import ROOT, KafkaSettings
 from bus.simulation.mosquitto import Mosquitto, mosquitto_binary
 from bus.testing.memory import MemoryLog
 
+# Tests run side by side and start processes: threads for batches of a few rows would only get into each other's way.
+os.environ.setdefault("POLARS_MAX_THREADS", "1")
+
 #: `make soak`: campaigns and property tests in full size.
 SOAK = os.environ.get("SIMPUL_SOAK") == "1"
 

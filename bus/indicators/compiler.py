@@ -45,6 +45,7 @@ class _Compiler:
     def __init__(self, spec: Spec, event: EventSchema, file: str, references: References, reporters: int) -> None:
         self.spec, self.event, self.file, self.references, self.reporters = spec, event, file, references, reporters
         self.columns = usable_columns(event)
+        self._empty = pl.DataFrame(schema={name: column.dtype for name, column in self.columns.items()})
         self.problems: list[Problem] = []
         self.rules: list[tuple[RowRule, bool]] = []
         self.tables: dict[str, ReferenceTable] = {}
@@ -124,8 +125,7 @@ class _Compiler:
     def _typed(self, key: str, text: str) -> Typed | None:
         try:
             typed = compile_expression(text, self.columns, self._working_days(text))
-            empty = {name: column.dtype for name, column in self.columns.items()}
-            pl.DataFrame(schema=empty).select(typed.expr)
+            self._empty.select(typed.expr)
         except ExpressionError as error:
             self._problem(key, text, str(error))
         except pl.exceptions.PolarsError as error:
@@ -202,7 +202,7 @@ class _Compiler:
             self._problem("region", self.spec.region, f"there is no reference table {regions.TABLE!r} under schemas/reference")
             return None
         self.tables[table.name] = table
-        return Regions.from_table(table)
+        return regions.tree_of(table)
 
     def _working_days(self, text: str) -> WorkingCalendar | None:
         return self._table_calendar() if re.search(r"\bWORKING_DAYS\b", text, re.IGNORECASE) and calendar.TABLE in self.references else None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 
 import polars as pl
 import sqlglot
@@ -33,13 +34,19 @@ _REFUSED = {
 }  # fmt: skip
 
 
-def parse(text: str) -> exp.Expression:
-    """The tree of one expression. Raises `ExpressionError`."""
+@lru_cache(maxsize=4096)
+def parse_all(text: str) -> tuple[exp.Expr | None, ...]:
+    """Every tree that the text holds, not to be changed. Raises `ExpressionError` for what is no SQL."""
     try:
-        trees = sqlglot.parse(text, dialect="postgres")
+        return tuple(sqlglot.parse(text, dialect="postgres"))
     except SqlglotError as error:
         first = str(error).splitlines()[0]
         raise ExpressionError(f"cannot be read as SQL: {first}") from error
+
+
+def parse(text: str) -> exp.Expression:
+    """The tree of one expression. Raises `ExpressionError`."""
+    trees = parse_all(text)
     tree = trees[0] if len(trees) == 1 else None
     if not isinstance(tree, exp.Expression):
         raise ExpressionError("must be exactly one expression")
@@ -71,18 +78,18 @@ def compile_expression(text: str, columns: Columns, calendar: WorkingCalendar | 
 
 
 def _handler(node: exp.Expression) -> Callable[[exp.Expression, Compile], Typed]:
-    handler, shown = _NODES.get(type(node)), node.sql(dialect="postgres")
-    if isinstance(node, exp.Anonymous) and node.name.upper() != "WORKING_DAYS":
-        handler = None
-    if handler is None:
-        for kind, name in _REFUSED.items():
-            if isinstance(node, kind):
-                raise ExpressionError(f"{shown!r} is {name}; allowed: {ALLOWED}")
-        raise ExpressionError(f"{shown!r} is not allowed here; allowed: {ALLOWED}")
+    handler = _NODES.get(type(node))
+    if handler is None or (isinstance(node, exp.Anonymous) and node.name.upper() != "WORKING_DAYS"):
+        what = next((name for kind, name in _REFUSED.items() if issubclass(type(node), kind)), "not allowed here")
+        raise ExpressionError(f"{_shown(node)!r} is {what}; allowed: {ALLOWED}")
     extra = {name for name, value in node.args.items() if value not in (None, False, [])} - _ARGUMENTS.get(type(node), _USUAL)
     if extra and not isinstance(node, exp.Column):
-        raise ExpressionError(f"{shown!r}: {', '.join(sorted(extra))} is not allowed here; allowed: {ALLOWED}")
+        raise ExpressionError(f"{_shown(node)!r}: {', '.join(sorted(extra))} is not allowed here; allowed: {ALLOWED}")
     return handler
+
+
+def _shown(node: exp.Expression) -> str:
+    return node.sql(dialect="postgres")
 
 
 #: What a node may hold, so that a modifier that its handler does not know can never be overlooked.

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-import sqlglot
 from sqlglot import exp
-from sqlglot.errors import SqlglotError
 
 from bus.errors import Problem
 from bus.events.schema import EventSchema, Field
+from bus.indicators.expression import parse_all
 from bus.indicators.spec import Spec
+from bus.indicators.typed import ExpressionError
 
 #: Where each value of an expression becomes a row, or stands in one.
 _SHOWN = ("by", "region", "reporter")
@@ -32,8 +32,8 @@ def expressions_of(spec: Spec) -> Iterator[tuple[str, str]]:
 def columns_read(text: str) -> frozenset[str]:
     """The columns that an expression names; none where it cannot be read, which compiling tells."""
     try:
-        trees = sqlglot.parse(text, dialect="postgres")
-    except SqlglotError:
+        trees = parse_all(text)
+    except ExpressionError:
         return frozenset()
     return frozenset(column.name for tree in trees if tree is not None for column in tree.find_all(exp.Column))
 

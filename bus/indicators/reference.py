@@ -34,7 +34,7 @@ class Row:
     line: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ReferenceTable:
     """A table without a fault. `rows` are in the order of the file; `history` has those of each key in the order of time.
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 import polars as pl
@@ -178,6 +179,12 @@ class Regions:
     @property
     def _edition(self) -> str:
         return f"the table {self.table.name}, version {self.version}"
+
+
+@lru_cache(maxsize=4)
+def tree_of(table: ReferenceTable) -> Regions:
+    """`Regions.from_table`, one for all who ask with the same table: what one of them has looked up, the others know."""
+    return Regions.from_table(table)
 
 
 def region_problems(table: ReferenceTable, file: str) -> Iterator[Problem]:
