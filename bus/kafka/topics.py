@@ -20,6 +20,8 @@ INDICATORS_PREFIX = "indicators."
 #: Every record that `indicators.<id>` ever got, kept for good.
 HISTORY_PREFIX = "history."
 LISTS_PREFIX = "lists."
+#: Of each indicator that the public may see, what disclosure control let out.
+PUBLIC_PREFIX = "public."
 QUARANTINE_PREFIX = "quarantine."
 
 #: Partitions of the snapshot topic; fixed for life.
