@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -76,12 +75,20 @@ def _lives(life: str, scene: Scene, cases: Iterator[Case], at: str, *, disturbed
         undisturbed.append((which, published, found, cluster))
         if at and len(undisturbed) == disturbed:
             break
-    for which, published, wanted, cluster in undisturbed[:disturbed]:
-        for number, fault in itertools.product([i for i, topic in enumerate(cluster.written) if topic.startswith(at)], Fault):
-            try:
-                found, _ = asyncio.run(LIVES[life](published, {number: fault}, scene))
-            except BROKEN as error:
-                yield f"{which}: {type(error).__name__} after {fault} at effect {number}"
-                continue
-            if found != wanted:
-                yield f"{which}: {fault} at effect {number} ({cluster.written[number]}) changes the numbers"
+    # all histories side by side: a clause that shows early in any of them is noticed early
+    plans = [
+        (number, place, fault)
+        for place, (_, _, _, cluster) in enumerate(undisturbed[:disturbed])
+        for number, topic in enumerate(cluster.written)
+        if topic.startswith(at)
+        for fault in Fault
+    ]
+    for number, place, fault in sorted(plans, key=lambda plan: plan[:2]):
+        which, published, wanted, cluster = undisturbed[place]
+        try:
+            found, _ = asyncio.run(LIVES[life](published, {number: fault}, scene))
+        except BROKEN as error:
+            yield f"{which}: {type(error).__name__} after {fault} at effect {number}"
+            continue
+        if found != wanted:
+            yield f"{which}: {fault} at effect {number} ({cluster.written[number]}) changes the numbers"
