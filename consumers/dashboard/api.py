@@ -12,11 +12,11 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from bus.kafka.follower import Follower
 from bus.metrics import REGISTRY
 from consumers.dashboard import describe, query
 from consumers.dashboard.cells import Cell
 from consumers.dashboard.definitions import Definitions
-from consumers.dashboard.follower import Follower
 from consumers.dashboard.regions import Region, named
 from consumers.dashboard.state import Indicator, State
 from consumers.dashboard.stream import EventStream, Hub, Wish

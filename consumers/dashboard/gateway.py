@@ -23,12 +23,12 @@ from bus.events.catalogue import Catalogue
 from bus.events.codec import Codec
 from bus.events.registry import registry_router
 from bus.kafka.client import KafkaLogReader
+from bus.kafka.follower import Follower, ListTopics, OpenReader, Pace
 from bus.kafka.ports import LogReader, Record
 from bus.settings import Settings
 from consumers.dashboard.api import Refusal, Serving, router
 from consumers.dashboard.cells import Cell, from_value
 from consumers.dashboard.definitions import Definitions
-from consumers.dashboard.follower import Follower, ListTopics, OpenReader, Pace
 from consumers.dashboard.state import PREFIX, Decode, State
 from consumers.dashboard.stream import Hub, Limits
 

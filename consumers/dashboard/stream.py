@@ -15,9 +15,9 @@ from dataclasses import dataclass
 
 from starlette.types import Receive, Scope, Send
 
+from bus.kafka.follower import Health
 from bus.metrics import gateway_clients, gateway_resumes, gateway_sent
 from consumers.dashboard import resume
-from consumers.dashboard.follower import Health
 from consumers.dashboard.state import Entry, State
 
 SNAPSHOT_CELLS = 500

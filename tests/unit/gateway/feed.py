@@ -15,11 +15,11 @@ from bus.clock import LOCAL_ZONE
 from bus.events.catalogue import Catalogue
 from bus.events.codec import Codec
 from bus.indicators.windows import NOW_END, to_datetime
+from bus.kafka.follower import Pace
 from bus.kafka.ports import LogReader, Message
 from bus.settings import ROOT, GatewaySettings, Settings
 from bus.testing.memory import MemoryLog
 from consumers.dashboard.cells import canonical_key
-from consumers.dashboard.follower import Pace
 from consumers.dashboard.gateway import Gateway, decoder
 
 CATALOGUE = Catalogue.load([ROOT / "schemas"])

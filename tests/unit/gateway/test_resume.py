@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bus.kafka.follower import Health
 from bus.kafka.ports import Message, TopicPartition
 from bus.testing.memory import MemoryLog
 from consumers.dashboard import resume
-from consumers.dashboard.follower import Health
 from consumers.dashboard.state import Indicator, State
 from consumers.dashboard.stream import Hub, Limits, Wish
 from tests.conftest import examples

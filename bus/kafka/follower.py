@@ -1,22 +1,23 @@
-"""Keeps the state at the end of the indicators' topics, outside any consumer group, for as long as the process lives.
+"""Keeps a state at the end of topics of one partition, outside any consumer group, for as long as the process lives.
 
-Kafka may be away at the start or go away at any time: the follower tries again for ever, what is known stays served, and `health`
+Kafka may be away at the start or go away at any time: the follower tries again for ever, what is known stays known, and `health`
 says how old it is. A log that is shorter than what was read is another log (an embedded broker that started anew): all is forgotten.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
 
 import structlog
 
 from bus.clock import Clock
 from bus.errors import BusError
-from bus.kafka.ports import LogReader, TopicPartition
-from consumers.dashboard.state import State
+from bus.kafka.ports import LogReader, Record, TopicPartition
 
 _log = structlog.get_logger(__name__)
 
@@ -27,6 +28,40 @@ _AT_ONCE = 4
 OpenReader = Callable[[], AbstractAsyncContextManager[LogReader]]
 #: Names of the topics that exist now, asked through the reader.
 ListTopics = Callable[[LogReader], Awaitable[Collection[str]]]
+
+
+class Place(Protocol):
+    """What is known of one topic: how far it was read, how many cells it shows, and which of its records could not be read."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def position(self) -> int: ...
+    @property
+    def shown(self) -> int: ...
+    @property
+    def unreadable(self) -> Mapping[int, str]: ...
+
+
+class Followed(Protocol):
+    """The state that is kept at the end of the log. What it raises as a `BusError` is survived: the follower tries again."""
+
+    @property
+    def indicators(self) -> Mapping[str, Place]:
+        """Every topic that was taken up, by the id of its indicator."""
+        ...
+
+    def add(self, topic: str) -> Place:
+        """Take up a topic; a known one stays as it is."""
+        ...
+
+    def apply(self, topic: str, records: Sequence[Record], *, upto: int) -> bool:
+        """Apply records, which reach up to (not including) offset `upto`; whether anything changed that somebody may see."""
+        ...
+
+    def reset(self) -> None:
+        """Forget everything: the log is another one."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +96,12 @@ class Follower:
         self,
         open_reader: OpenReader,
         list_topics: ListTopics,
-        state: State,
+        state: Followed,
         *,
         clock: Clock,
         pace: Pace = Pace(),
         on_round: Callable[[], None] = lambda: None,
+        name: str = "gateway",
     ) -> None:
         self._open_reader = open_reader
         self._list_topics = list_topics
@@ -73,6 +109,9 @@ class Follower:
         self._clock = clock
         self._pace = pace
         self._on_round = on_round
+        self._name = name
+        #: Until when the log is known whole: what was in it at this moment has been applied. None before the first round has ended.
+        self.whole_at: datetime | None = None
         self._topics: list[str] = []
         self._discovered = float("-inf")
         self._spoke = clock.monotonic()
@@ -99,6 +138,7 @@ class Follower:
     async def round(self, reader: LogReader) -> bool:
         """Look for new topics when it is time, and read every topic to its end; whether anything changed."""
         reset = False
+        begun = self._clock.now()
         now = self._clock.monotonic()
         if now - self._discovered >= self._pace.discover:
             self._topics = sorted(await self._list_topics(reader))
@@ -108,13 +148,14 @@ class Follower:
         partitions = [TopicPartition(topic, 0) for topic in self._topics]
         ends = await reader.ends(partitions)
         if any(end < self._state.add(part.topic).position for part, end in zip(partitions, ends, strict=True)):
-            _log.warning("gateway.log_replaced", hint="a topic is shorter than what was read of it; reading all of it anew")
+            _log.warning(f"{self._name}.log_replaced", hint="a topic is shorter than what was read of it; reading all of it anew")
             self._state.reset()
             self._caught_up = False
             reset = True
         turns = asyncio.Semaphore(_AT_ONCE)
         changes = await asyncio.gather(*(self._read(reader, part, end, turns) for part, end in zip(partitions, ends, strict=True)))
         changed = any(changes)
+        self.whole_at = begun
         self._alive()
         if changed or reset:
             self._on_round()
@@ -137,7 +178,7 @@ class Follower:
         self._spoke = self._clock.monotonic()
         if not self._was_live or not self._caught_up:
             cells = sum(indicator.shown for indicator in self._state.indicators.values())
-            _log.info("gateway.caught_up", topics=len(self._topics), cells=cells)
+            _log.info(f"{self._name}.caught_up", topics=len(self._topics), cells=cells)
             self._was_live = self._caught_up = True
             self._problem = ""
             self._on_round()
@@ -145,7 +186,7 @@ class Follower:
     def _note(self, error: Exception) -> None:
         problem = str(error) or type(error).__name__
         if self._was_live or problem != self._problem:
-            _log.warning("gateway.broker_silent", error=problem)
+            _log.warning(f"{self._name}.broker_silent", error=problem)
         self._problem = problem
         self._was_live = False
         self._on_round()
