@@ -119,3 +119,19 @@ cells = Gauge("bus_indicator_cells", "Cells held by the merge, by indicator.", [
 gateway_clients = Gauge("bus_gateway_clients", "Live streams open now.", registry=REGISTRY)
 gateway_sent = Counter("bus_gateway_events_sent_total", "Server-sent events written.", ["kind"], registry=REGISTRY)
 gateway_resumes = Counter("bus_gateway_resumes_total", "Streams opened, by how they could continue.", ["result"], registry=REGISTRY)
+
+alert_episodes = Gauge("bus_alert_open_episodes", "Episodes of alert rules that go on now.", registry=REGISTRY)
+alert_delivery = Histogram(
+    "bus_alert_delivery_seconds",
+    "Time from appending the record that an alert is about, or from the deadline that it is about, to a channel's acceptance.",
+    ["kind", "serta_merta"],
+    buckets=(0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 300.0, 3_600.0),
+    registry=REGISTRY,
+)
+alert_messages = Counter(
+    "bus_alert_messages_total",
+    "Deliveries by outcome: sent, failed (to be tried again), refused, given_up, skipped (its episode was long over).",
+    ["channel", "outcome"],
+    registry=REGISTRY,
+)
+alert_waiting = Gauge("bus_alert_waiting_messages", "Deliveries that a channel has not accepted yet.", ["channel"], registry=REGISTRY)

@@ -90,6 +90,35 @@ class GatewaySettings(_Section):
     )
 
 
+class AlertsSettings(_Section):
+    """The alerts consumer."""
+
+    host: str = Field("127.0.0.1", description="address of the alerts page strip; say 0.0.0.0 only behind a proxy")
+    port: int = Field(8082, ge=0, le=65535, description="port of the alerts page strip; 0: any free one")
+    max_clients: int = Field(2_000, ge=1, description="live streams of alerts served at once; more are refused with 503")
+    channels: Path | None = Field(None, description="TOML file of the channels that alerts go to; none: the page strip alone")
+    smtp_host: str = Field("", description="mail server of the channels of kind email")
+    smtp_port: int = Field(587, ge=1, le=65535, description="its port")
+    smtp_security: Literal["starttls", "tls", "none"] = Field(
+        "starttls", description="how the connection to it is secured; none only for a server on this machine"
+    )
+    smtp_user: str = Field("", description="user name there; empty: no authentication")
+    smtp_password: SecretStr = Field(SecretStr(""), description="password there")
+    sender: str = Field("", description="address that alerts are sent from")
+    timeout_seconds: float = Field(10.0, gt=0, description="how long one delivery may take")
+    longest_wait_seconds: float = Field(60.0, gt=0, description="the longest wait before a channel that failed is tried again")
+    give_up_seconds: float = Field(
+        86_400.0, gt=0, description="a delivery that fails for so long is given up once its episode is over; before that, never"
+    )
+    oldest_seconds: float = Field(
+        3_600.0, gt=0, description="of an episode that was over for so long before a channel could be told, it is told nothing"
+    )
+    silence_margin_seconds: float = Field(
+        5.0, ge=0, description="how long a record may be under way to the log before time is taken to have passed without it"
+    )
+    keep_days: int = Field(90, ge=1, description="how long episodes that are over are kept")
+
+
 class LogSettings(_Section):
     """Logging (to standard error)."""
 
@@ -104,6 +133,7 @@ class Settings(_Section):
     streams: StreamsSettings = StreamsSettings()
     ingest: IngestSettings = IngestSettings()
     gateway: GatewaySettings = GatewaySettings()
+    alerts: AlertsSettings = AlertsSettings()
     log: LogSettings = LogSettings()
     overlay: tuple[Path, ...] = Field(
         (), description="folders outside the repository with connectors/, consumers/ or schemas/ (separated by :)"

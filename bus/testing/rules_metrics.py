@@ -16,11 +16,12 @@ from bus.testing.rule import Case, Rule, cases_of
 from bus.testing.workspace import Workspace
 
 #: Base units and what is counted where no unit exists; `_total` is what the client appends to a counter.
-SUFFIXES = ("_total", "_seconds", "_bytes", "_ratio", "_info", "_records", "_messages", "_cells", "_clients")
+SUFFIXES = ("_total", "_seconds", "_bytes", "_ratio", "_info", "_records", "_messages", "_cells", "_clients", "_episodes")
 #: Labels come from closed sets: never an id, a file name or anything else that data can make up.
 LABELS = frozenset(
     {
         "agency",
+        "channel",
         "consumer",
         "doubt",
         "event_type",
@@ -30,6 +31,7 @@ LABELS = frozenset(
         "partition",
         "result",
         "rule",
+        "serta_merta",
         "source",
         "stage",
         "topic",
