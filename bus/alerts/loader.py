@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
-from bus.alerts.rule import FIELDS, Kind, Rule, Subject
+from bus.alerts.rule import EXCLUDED, FIELDS, Kind, Rule, Subject
 from bus.alerts.spec import AlertSpec, Change, Missing, Sla, Threshold, span_seconds
 from bus.errors import ConfigurationError, Problem
 from bus.indicators.compose import AnyIndicator
@@ -145,6 +145,8 @@ def _wrong(spec: AlertSpec, subject: Subject, kind: str) -> Iterator[tuple[str, 
                 near = difflib.get_close_matches(name, dims, n=1)
                 hint = f"; did you mean {near[0]!r}?" if near else ""
                 yield f"{key}.{name}", f"{subject.id} has no dimension {name!r}{hint} (it has: {', '.join(dims) or 'none'})"
+    if spec.serta_merta and subject.publish_class == EXCLUDED:
+        yield "serta_merta", f"{subject.id} is excluded from publication (publish.class = {EXCLUDED!r}), so nobody may announce it"
     yield from _wrong_region(spec, dims)
     yield from _wrong_times(spec, subject)
     yield from _wrong_numbers(spec, kind)

@@ -67,8 +67,8 @@ class Rule:
 
     @property
     def urgent(self) -> bool:
-        """Whether it is to be told at once (UU 14/2008 art. 10): its indicator is information that must be announced immediately."""
-        return self.subject.publish_class == SERTA_MERTA
+        """Whether it is to be told at once (UU 14/2008 art. 10): it is about what endangers lives or public order."""
+        return self.spec.serta_merta or self.subject.publish_class == SERTA_MERTA
 
     @property
     def internal(self) -> bool:

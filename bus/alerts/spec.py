@@ -95,13 +95,16 @@ class AlertSpec(Section):
 
     `where`: dimension -> the values that are watched. `level`: only regions of that level. `per`: the dimensions that tell one episode from
     another (default: all); of the cells that share them the worst counts. `after`: how long after its end a window is judged (default: at
-    once, while it still fills). `fresh`: how long after its end a window can still alarm anybody. `recipients` are names of channels.
+    once, while it still fills). `fresh`: how long after its end a window can still alarm anybody. `serta_merta`: it is told before all else,
+    also where the series as such is published periodically; rules over indicators of that class always are. `recipients` are names of
+    channels.
     """
 
     id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*(\.[a-z0-9][a-z0-9_]*)+$")]
     title: Title
     indicator: Text
     severity: Literal["info", "warning", "danger"]
+    serta_merta: bool = False
     recipients: list[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]] = Field(default_factory=list)
     where: dict[str, str | list[str]] = Field(default_factory=dict)
     level: str = ""

@@ -151,6 +151,7 @@ class Follower:
             _log.warning(f"{self._name}.log_replaced", hint="a topic is shorter than what was read of it; reading all of it anew")
             self._state.reset()
             self._caught_up = False
+            self.whole_at = None
             reset = True
         turns = asyncio.Semaphore(_AT_ONCE)
         changes = await asyncio.gather(*(self._read(reader, part, end, turns) for part, end in zip(partitions, ends, strict=True)))

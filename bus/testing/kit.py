@@ -1,4 +1,4 @@
-"""The conformance kit: every numbered rule on every agency, schema, table, indicator and consumer, of the repository and of overlays.
+"""The conformance kit: every numbered rule on every agency, schema, table, indicator, alert rule and consumer, of the repository and of overlays.
 
 `cases` lists them, one for each rule and subject (pytest makes a test of each); `check` runs them all (`bus check`). No broker, no
 network, no clock but the machine's date for waivers.
@@ -14,6 +14,7 @@ from bus.errors import Problem
 from bus.settings import Settings
 from bus.testing import (
     rules_agencies,
+    rules_alerts,
     rules_connectors,
     rules_consumers,
     rules_docs,
@@ -32,6 +33,7 @@ FAMILIES: dict[str, Callable[[Workspace], Iterator[Case]]] = {
     "connectors": rules_connectors.cases,
     "agencies": rules_agencies.cases,
     "indicators": rules_indicators.cases,
+    "alerts": rules_alerts.cases,
     "consumers": rules_consumers.cases,
     "metrics": rules_metrics.cases,
     "docs": rules_docs.cases,
@@ -57,9 +59,10 @@ class Report:
 
 def rules() -> tuple[Rule[Any], ...]:
     """Every rule there is, by number."""
-    everything: list[Rule[Any]] = [rules_schemas.TOGETHER, rules_references.TOGETHER, rules_indicators.TOGETHER]
+    everything: list[Rule[Any]] = [rules_schemas.TOGETHER, rules_references.TOGETHER, rules_indicators.TOGETHER, rules_alerts.TOGETHER]
     for own in (
         rules_agencies.RULES,
+        rules_alerts.RULES,
         rules_connectors.RULES,
         rules_consumers.RULES,
         rules_docs.RULES,

@@ -105,6 +105,7 @@ def dump(group: Group) -> str:
             "cells": [asdict(cell) for cells in group.windows.values() for cell in cells.values()],
             "last": group.last_us,
             "judged": group.judged_us,
+            "gone": group.gone_us,
             "episode": None if group.episode is None else asdict(group.episode),
         },
         ensure_ascii=False,
@@ -121,7 +122,7 @@ def load(text: str) -> Group:
         windows.setdefault(cell.start_us, {})[cell.key] = cell
     episode = data["episode"]
     kept = None if episode is None else Episode(**{**episode, "facts": Facts(**episode["facts"])})
-    return Group(windows, data["last"], data["judged"], kept)
+    return Group(windows, data["last"], data["judged"], data["gone"], kept)
 
 
 def over(units: Collection[Unit], topic: str) -> Iterator[Unit]:

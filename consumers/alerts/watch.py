@@ -22,6 +22,8 @@ Told = Literal["begun", "changed", "revised", "ended"]
 #: Windows of a group that are remembered, the newest ones.
 _KEPT = 4
 _NAMES = uuid.UUID("0b9a4f6e-5d53-5a0e-9c57-1a0c6a3b7e11")
+#: A row that goes away may be about to come back under another name (a level that has become another one): it is gone when it was so this long.
+_GONE_US = 10_000_000
 #: The offset of what no record caused.
 BY_TIME = -1
 
@@ -73,11 +75,15 @@ class Episode:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The cells that share the dimensions of `Rule.per`: window start -> key -> cell, when it was last heard of and judged."""
+    """The cells that share the dimensions of `Rule.per`: window start -> key -> cell, when it was last heard of and judged.
+
+    `gone_us`: since when an episode has no row any more that could say that it goes on, or that it is over.
+    """
 
     windows: Mapping[int, Mapping[str, Cell]] = field(default_factory=dict)
     last_us: int = 0
     judged_us: int = -1
+    gone_us: int | None = None
     episode: Episode | None = None
 
 
@@ -123,6 +129,8 @@ def next_deadline(rule: Rule, group: Group) -> int | None:
 
 
 def _deadlines(rule: Rule, group: Group) -> Iterator[int]:
+    if group.gone_us is not None:
+        yield group.gone_us + _GONE_US
     if rule.of == "silent":
         if group.last_us:
             yield group.last_us + rule.silent_us
@@ -139,12 +147,16 @@ def _settle(rule: Rule, name: str, group: Group, at_us: int, offset: int) -> tup
     """Judge the group as it is at that moment."""
     episode = group.episode
     phase, facts, reason = _judge(rule, group, at_us)
-    group = replace(group, judged_us=max(at_us, group.judged_us))
+    gone_us = group.gone_us if group.gone_us is not None else at_us
+    gone = episode is not None and not phase and reason == "gone" and at_us < gone_us + _GONE_US
+    group = replace(group, judged_us=max(at_us, group.judged_us), gone_us=gone_us if gone else None)
     if episode is None:
         if not phase:
             return group, []
         begun = Episode(_episode_id(rule, name, at_us, offset), at_us, phase, 1, facts)
         return replace(group, episode=begun), [Transition(rule.id, name, begun, "begun", at_us)]
+    if gone:
+        return group, []
     if not phase:
         over = replace(episode, phase=0, told=episode.told + 1, facts=facts if facts.value is not None else episode.facts)
         return replace(group, episode=None), [Transition(rule.id, name, over, "ended", at_us, reason)]
@@ -189,7 +201,7 @@ def _current(rule: Rule, group: Group, at_us: int) -> tuple[list[Cell], str]:
         if end != NOW_END and at_us >= end + rule.fresh_us:
             stale = True
             break
-        return rows, ""
+        return rows, "gone"
     return [], "stale" if stale else "gone"
 
 
