@@ -12,7 +12,8 @@ import contextlib
 from collections.abc import Callable, Mapping
 
 import structlog
-from tenacity import AsyncRetrying, RetryCallState, RetryError, retry_if_exception_type, wait_exponential_jitter
+from tenacity import AsyncRetrying, RetryCallState, RetryError, retry_if_exception_type, wait_exponential, wait_random
+from tenacity.wait import wait_base
 
 from bus import metrics
 from bus.clock import Clock
@@ -35,17 +36,17 @@ class _Failed(TransientError):
         super().__init__(problem)
 
 
-class _Patience(wait_exponential_jitter):
+class _Patience(wait_base):
     """Waits longer and longer, and as long as the other side asks for, within the longest wait."""
 
     def __init__(self, first: float, longest: float) -> None:
-        super().__init__(initial=first, max=longest, jitter=first)
+        self._growing = wait_exponential(multiplier=first, max=longest) + wait_random(0, first)
         self._longest = longest
 
     def __call__(self, retry_state: RetryCallState) -> float:
         error = retry_state.outcome.exception() if retry_state.outcome is not None else None
         asked = error.seconds if isinstance(error, _Failed) else 0.0
-        return max(min(asked, self._longest), super().__call__(retry_state))
+        return max(min(asked, self._longest), self._growing(retry_state))
 
 
 class Lane:

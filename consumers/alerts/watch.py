@@ -251,5 +251,8 @@ def _facts(rule: Rule, group: Group, cell: Cell, phase: int) -> Facts:
 
 
 def _episode_id(rule: Rule, name: str, at_us: int, offset: int) -> str:
-    """Rule, group and beginning; the offset tells apart what began, ended and began again within a millisecond."""
-    return str(uuid.uuid5(_NAMES, json.dumps([rule.id, name, at_us, offset])))
+    """Rule, group and beginning; the offset tells apart what began, ended and began again within a millisecond.
+
+    A rule that decides otherwise has other episodes: what was told of the former ones must not count as told of these.
+    """
+    return str(uuid.uuid5(_NAMES, json.dumps([rule.id, rule.fingerprint, name, at_us, offset])))

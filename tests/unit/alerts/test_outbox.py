@@ -258,7 +258,7 @@ async def test_another_log_says_nothing_of_the_old_episodes(tmp_path: Path, abou
     with place.process() as (desk, store):
         place.read(desk)
         desk.reset()
-        assert (store.open_episodes(), store.waiting()) == (0, {"a": 4, "b": 4}), "what was over is still told, what went on is not"
+        assert (store.open_episodes(), store.waiting()) == (0, {"a": 5, "b": 5}), "what was over is still told, what went on is not"
         place.rows[about.topic] = [(NOON + HOUR, row(about, "7", "N", "x"))]
         place.read(desk)
         await place.deliver(store)
@@ -280,7 +280,8 @@ async def test_old_episodes_are_dropped_once_nothing_of_them_waits(tmp_path: Pat
 async def test_what_only_insiders_may_see_goes_to_internal_channels_alone(tmp_path: Path) -> None:
     hidden = rule(tmp_path, '{ kind = "threshold", above = 2 }', 'recipients = ["a", "b"]', 'level = "desa"', of="dinkes.stunting_month")
     assert hidden.internal or hidden.subject.min_cell, "an indicator that is not for everybody"
-    place = world(tmp_path, hidden)
+    place = world(tmp_path, rule(tmp_path, '{ kind = "threshold", above = 2 }'))
+    place.rules = [hidden]
     place.channels = {"a": Channel("a", internal=True), "b": Channel("b")}
     dims = [f"d{n}" if name != "region" else "33.09.01.2001" for n, name in enumerate(hidden.subject.dims)]
     place.rows = {hidden.topic: [(NOON, row(hidden, "3", *dims, n=3))]}
