@@ -44,7 +44,7 @@ def register(app: typer.Typer) -> None:
 
 def run(
     role: Annotated[
-        str | None, typer.Argument(help="connectors, streams, or a consumer's role such as gateway; all of them when left out.")
+        str | None, typer.Argument(help="connectors, streams, or a consumer's role such as gateway or alerts; all of them when left out.")
     ] = None,
     inputs: Inputs = None,
     until_idle: Annotated[bool, typer.Option("--until-idle", help="Process all input, wait until every number stands, then exit.")] = False,
@@ -60,7 +60,7 @@ def run(
     ] = False,
     lifeline: Lifeline = False,
 ) -> None:
-    """Run the bus: connectors, streams and gateway in one process tree, each started again whenever it dies.
+    """Run the bus: connectors, streams, gateway and alerts in one process tree, each started again whenever it dies.
 
     [bold]Examples[/bold]
 

@@ -53,7 +53,8 @@ _FACTS = st.lists(
 
 
 def _log(rule: Rule, facts: Sequence[tuple[int, int, int | None, int, int]]) -> list[Read]:
-    at, found = NOON, []
+    at = NOON
+    found: list[Read] = []
     for number, (hours, cell, value, back, heard) in enumerate(facts):
         at += hours * HOUR
         dims = [f"d{cell}" if name != "region" else "33.09" for name in rule.subject.dims]
