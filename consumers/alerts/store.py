@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bus.errors import FatalError, TransientError
+from bus.errors import ConfigurationError, FatalError, Problem, TransientError
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS unit (
@@ -112,10 +112,13 @@ class Store:
     """The file. Every call is one transaction; raises `TransientError` when the disk does not take it."""
 
     def __init__(self, path: Path) -> None:
-        """Open or make it. Raises `FatalError` when another process has it."""
-        path.parent.mkdir(parents=True, exist_ok=True)
+        """Open or make it. Raises `FatalError` when another process has it, `ConfigurationError` when there is no such file to be had."""
         self.path = path
-        self._db = sqlite3.connect(path, timeout=2.0, isolation_level=None, check_same_thread=False)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(path, timeout=2.0, isolation_level=None, check_same_thread=False)
+        except (OSError, sqlite3.OperationalError) as error:
+            raise ConfigurationError([Problem("BUS_DATA_DIR", f"{path} cannot be made: {error}")]) from error
         try:
             self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
             self._db.execute("PRAGMA journal_mode = WAL")
@@ -126,6 +129,10 @@ class Store:
         except sqlite3.OperationalError as error:
             self._db.close()
             raise FatalError(f"{path}: {error}; one process of the role alerts at a time has it") from error
+        except sqlite3.DatabaseError as error:
+            self._db.close()
+            what = f"{path} is damaged: {error}; move it away, and what goes on is told again"
+            raise ConfigurationError([Problem("BUS_DATA_DIR", what)]) from error
 
     def close(self) -> None:
         self._db.close()

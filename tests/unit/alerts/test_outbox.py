@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bus.alerts.rule import Rule
-from bus.errors import FatalError, TransientError
+from bus.errors import ConfigurationError, FatalError, TransientError
 from bus.indicators.outputs import Output
 from bus.settings import AlertsSettings
 from consumers.alerts.notice import Channel
@@ -225,6 +225,14 @@ def test_one_process_at_a_time_has_the_store(tmp_path: Path) -> None:
         Store(tmp_path / "alerts.sqlite")
     store.close()
     Store(tmp_path / "alerts.sqlite").close()
+
+
+def test_a_file_that_is_none_is_said(tmp_path: Path) -> None:
+    (tmp_path / "damaged.sqlite").write_bytes(b"not a database at all" * 100)
+    with pytest.raises(ConfigurationError, match=r"BUS_DATA_DIR: .*damaged\.sqlite is damaged"):
+        Store(tmp_path / "damaged.sqlite")
+    with pytest.raises(ConfigurationError, match="cannot be made"):
+        Store(tmp_path / "damaged.sqlite" / "alerts.sqlite")
 
 
 async def test_a_rule_that_became_another_begins_again_and_its_old_episodes_are_over(tmp_path: Path, about: Rule) -> None:
