@@ -135,3 +135,11 @@ alert_messages = Counter(
     registry=REGISTRY,
 )
 alert_waiting = Gauge("bus_alert_waiting_messages", "Deliveries that a channel has not accepted yet.", ["channel"], registry=REGISTRY)
+archive_records = Counter("bus_archive_records_total", "Events written to the archive.", ["topic"], registry=REGISTRY)
+archive_lag = Gauge("bus_archive_lag_records", "Records of event topics that the archive does not hold yet.", registry=REGISTRY)
+archive_stands = Gauge(
+    "bus_archive_stands_since_timestamp_seconds",
+    "Since when the archive stands still: its disk does not take what is written, or a topic is not the one that it holds; 0 when it does not.",
+    ["kind"],
+    registry=REGISTRY,
+)

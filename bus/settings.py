@@ -119,6 +119,25 @@ class AlertsSettings(_Section):
     keep_days: int = Field(90, ge=1, description="how long episodes that are over are kept")
 
 
+class ArchiveSettings(_Section):
+    """The archive of events: who writes it, and who reads what topics no longer have."""
+
+    folder: str = Field(
+        "",
+        description="folder of the archive, the same for all who write and read it; empty: nothing is archived, and a trimmed topic stops"
+        " who needs what it had",
+    )
+    seconds: float = Field(21_600.0, ge=0, description="no event waits longer to be archived")
+    file_records: int = Field(50_000, ge=1, description="so many waiting events of a partition are archived at once; a file has no more")
+    file_bytes: int = Field(64 << 20, ge=1 << 10, description="a file is ended when its records have this size, before compression")
+    metrics_port: int = Field(0, ge=0, le=65535, description="Prometheus port of the archiver on 127.0.0.1; 0: none")
+
+    @property
+    def path(self) -> Path | None:
+        """The folder, where one is set."""
+        return Path(self.folder).expanduser().resolve() if self.folder else None
+
+
 class LogSettings(_Section):
     """Logging (to standard error)."""
 
@@ -134,6 +153,7 @@ class Settings(_Section):
     ingest: IngestSettings = IngestSettings()
     gateway: GatewaySettings = GatewaySettings()
     alerts: AlertsSettings = AlertsSettings()
+    archive: ArchiveSettings = ArchiveSettings()
     log: LogSettings = LogSettings()
     overlay: tuple[Path, ...] = Field(
         (), description="folders outside the repository with connectors/, consumers/ or schemas/ (separated by :)"

@@ -20,6 +20,8 @@ MODULES = {
     "topics": "brokers",
     "indicators": "indicators",
     "verify": "verify",
+    "replay": "replay",
+    "archive": "archive",
     "history": "history",
     "withdraw": "withdraw",
     "status": "status",

@@ -47,10 +47,10 @@ def verify_command(
     require_broker(here.settings)
     reports = run_async(_verify(here, [indicator] if indicator else None, cells or []))
     if as_json:
-        print_json([{**asdict(each), "ok": each.ok} for each in reports])
+        print_json(verify_json(reports))
     else:
         out.print(verify_table(reports))
-        _differences(reports)
+        differences(reports)
     if not all(each.ok for each in reports):
         raise typer.Exit(1)
 
@@ -72,7 +72,13 @@ def verify_table(reports: Sequence[Report]) -> Table:
     return table
 
 
-def _differences(reports: Sequence[Report]) -> None:
+def verify_json(reports: Sequence[Report]) -> list[dict[str, object]]:
+    """The reports for programs."""
+    return [{**asdict(each), "ok": each.ok} for each in reports]
+
+
+def differences(reports: Sequence[Report]) -> None:
+    """Where numbers differ, some of each indicator."""
     for report in reports:
         for each in report.mismatches[:_SHOWN]:
             err.print(

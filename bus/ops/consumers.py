@@ -45,6 +45,8 @@ class ConsumerManifest(BaseModel):
     factory: _Factory
     topics: tuple[_Text, ...] = Field(min_length=1)
     settings: tuple[_Text, ...] = ()
+    #: Of its settings those without which `bus run` leaves the role out.
+    needs: tuple[_Text, ...] = ()
     root: Path = Field(default=Path(), exclude=True)
 
     def create(self, settings: Settings) -> ConsumerApp:
@@ -60,6 +62,16 @@ class ConsumerManifest(BaseModel):
         except (ImportError, AttributeError) as error:
             raise ConfigurationError([Problem(where, f"factory {self.factory!r} cannot be loaded: {error}")]) from error
         return cast("Callable[[Settings], ConsumerApp]", factory)(settings)
+
+    def rests(self, settings: Settings) -> bool:
+        """Whether something that it needs is not set."""
+        return any(not _value(settings, name) for name in self.needs)
+
+
+def _value(settings: BaseModel, name: str) -> object:
+    head, _, rest = name.partition(".")
+    found = getattr(settings, head, None)
+    return _value(found, rest) if rest and isinstance(found, BaseModel) else found
 
 
 def load_consumers(roots: Sequence[Path]) -> Mapping[str, ConsumerManifest]:

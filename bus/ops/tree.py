@@ -21,7 +21,7 @@ _log = structlog.get_logger(__name__)
 async def run_tree(
     installation: Installation, environ: Mapping[str, str], inputs: Sequence[Input], *, pace: float = 0.0, embedded: bool = False
 ) -> None:
-    """Connectors, streams and every consumer that is found, until cancelled. Raises `BusError` when one is wrongly configured."""
+    """Connectors, streams and every consumer that is found and has what it needs, until cancelled. Raises `BusError` when one is wrongly configured."""
     settings = installation.settings
     async with AsyncExitStack() as stack:
         extra: dict[str, str] = {}
@@ -34,7 +34,7 @@ async def run_tree(
         roles = [
             connectors_role([str(each) for each in inputs], pace=pace),
             streams_role(),
-            *(consumer_role(name) for name in installation.consumers),
+            *(consumer_role(name) for name, consumer in installation.consumers.items() if not consumer.rests(settings)),
         ]
         tree = await stack.enter_async_context(Supervisor(roles, child_environ(environ, **extra)))
         await first_end(tree, *([broker] if broker is not None else []))

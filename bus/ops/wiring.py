@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from bus.kafka import admin
+from bus.kafka.archived_log import whole_log
 from bus.kafka.client import KafkaLogReader, KafkaPublisher
 from bus.kafka.ports import LogReader, Publisher, SnapshotStore
 from bus.kafka.snapshots import KafkaSnapshotStore
@@ -16,7 +17,7 @@ from bus.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """The broker as tools use it. `topics` asks for the names of all its topics."""
+    """The broker as tools use it, its `reader` with the archive where one is set. `topics` asks for the names of all its topics."""
 
     publisher: Publisher
     reader: LogReader
@@ -33,7 +34,7 @@ async def connect(settings: Settings, *, offline: bool = False) -> AsyncIterator
         if not offline:
             await publisher.start()
             await reader.start()
-        yield Log(publisher, reader, KafkaSnapshotStore(publisher, reader), reader.topics)
+        yield Log(publisher, whole_log(settings, reader), KafkaSnapshotStore(publisher, reader), reader.topics)
     finally:
         await reader.close()
         await publisher.close()

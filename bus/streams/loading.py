@@ -9,6 +9,7 @@ from typing import Generic
 import structlog
 
 from bus.errors import OffsetGap
+from bus.kafka.archived_log import fetchable_from
 from bus.kafka.ports import LogReader, Snapshot, SnapshotStore, TopicPartition
 from bus.streams.lane import Lane, Replay, replay_name
 from bus.streams.work import B, U, Work
@@ -41,7 +42,8 @@ class LaneLoader(Generic[U, B]):
     async def load_lane(self, partition: TopicPartition, generation: int, known: Collection[str], *, skip: Collection[str] = ()) -> Lane[U]:
         """One partition's units (except those to `skip`), each from its newest snapshot; `known` are the names that have any.
 
-        The lane stands where its foremost unit stands; the others, and new ones, follow in replays. Without any state all begin at 0.
+        The lane stands where its foremost unit stands; the others, and new ones, follow in replays. Without any state all begin at 0. A lane
+        never stands before the first record that the broker still has: units that do are replayed from the archive.
         """
         units: dict[str, U] = {}
         silent: dict[str, U] = {}
@@ -64,12 +66,13 @@ class LaneLoader(Generic[U, B]):
         return lane
 
     async def _arrange(self, lane: Lane[U], units: dict[str, U], silent: dict[str, U]) -> None:
-        beginning = await self.reader.beginning(lane.partition)
+        fetchable = await fetchable_from(self.reader, lane.partition)
+        beginning = await self.reader.beginning(lane.partition) if fetchable else 0
         if self.work.may_begin_late:
             self._begin_late(lane, units, silent, beginning)
-        if not units and all(unit.offset < 0 for unit in silent.values()):
+        if not units and not fetchable and all(unit.offset < 0 for unit in silent.values()):
             units, silent = silent, {}
-        lane.position = lane.acknowledged = self._position_after_load(units)
+        lane.position = lane.acknowledged = max(self._position_after_load(units), fetchable)
         lane.units = {name: unit for name, unit in units.items() if unit.offset + 1 == lane.position}
         lane.replays = [Replay(unit, announced=True) for name, unit in units.items() if name not in lane.units]
         lane.replays += [Replay(unit, announced=False) for unit in silent.values()]
@@ -106,5 +109,5 @@ class LaneLoader(Generic[U, B]):
         if unit.offset + 1 < beginning:
             raise OffsetGap(
                 f"{unit.unit_id} continues at offset {unit.offset + 1}, but {partition.topic}/{partition.partition} begins at {beginning}:"
-                " restore the older events from the archive"
+                " BUS_ARCHIVE__FOLDER has to name an archive that holds what came before"
             )

@@ -18,6 +18,7 @@ from bus.events.catalogue import Catalogue
 from bus.events.envelope import EventType
 from bus.indicators.reporters import declared_reporters
 from bus.kafka.admin import apply
+from bus.kafka.archived_log import whole_log
 from bus.kafka.client import KafkaLogReader, KafkaPublisher
 from bus.kafka.snapshots import KafkaSnapshotStore
 from bus.kafka.topics import INDICATORS_PREFIX, declared_topics
@@ -86,7 +87,7 @@ async def run_streams(settings: Settings) -> None:
         await declare({*folders.current, *await _published(reader)})
         store = KafkaSnapshotStore(publisher, reader)
         folders.stands(await store.newest("fold/"))
-        worker = Worker(settings, catalogue, folders.current, publisher, reader, store, SystemClock())
+        worker = Worker(settings, catalogue, folders.current, publisher, whole_log(settings, reader), store, SystemClock())
         app = create_app(settings, worker)
         stopping = _stop_signal()
         try:

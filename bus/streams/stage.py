@@ -16,6 +16,7 @@ import structlog
 from bus import metrics
 from bus.clock import Clock
 from bus.errors import BusError, FatalError, OffsetGap
+from bus.kafka.archived_log import fetchable_from
 from bus.kafka.ports import LogReader, Message, Publisher, Record, SnapshotStore, TopicPartition
 from bus.streams.lane import Lane
 from bus.streams.loading import LaneLoader
@@ -167,7 +168,7 @@ class Stage(LaneLoader[U, B], Generic[U, B]):
 
     async def _seek_back(self, lane: Lane[U]) -> Seek:
         lane.seeks += 1
-        beginning = await self.reader.beginning(lane.partition)
+        beginning = await fetchable_from(self.reader, lane.partition)
         if beginning > lane.position or lane.seeks > MAX_SEEKS:
             where = f"{lane.partition.topic}/{lane.partition.partition}"
             raise self.broken_by(OffsetGap(f"{where}: the state continues at offset {lane.position}, the log begins at {beginning}"))

@@ -49,6 +49,10 @@ def needs_exist(folder: Path) -> Iterable[Problem]:
         if not topic.startswith(_READABLE):
             yield Problem(str(folder / MANIFEST), f"topic {topic!r}; a consumer may read {', '.join(f'{prefix}*' for prefix in _READABLE)}")
     known = set(_settings(Settings))
+    for name in sorted(set(manifest.needs) - set(manifest.settings)):
+        yield Problem(
+            str(folder / MANIFEST), f"needs {name!r}, which is not among its settings: {', '.join(manifest.settings) or 'it has none'}"
+        )
     for name in manifest.settings:
         if not any(fnmatch(setting, name) for setting in known):
             yield Problem(str(folder / MANIFEST), f"setting {name!r} does not exist; known are {', '.join(sorted(known))}")
