@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import pairwise
 
 from hypothesis import strategies as st
 
@@ -42,7 +43,7 @@ def records(count: int, first: int = 0, *, at: int = NOON, partition: int = 0, s
 def cut_up(log: Sequence[Record], ends: Sequence[int]) -> list[Sequence[Record]]:
     """The log in pieces that end before these offsets."""
     bounds = sorted({0, len(log), *(end for end in ends if end < len(log))})
-    return [log[begin:end] for begin, end in zip(bounds[:-1], bounds[1:], strict=True)]
+    return [log[begin:end] for begin, end in pairwise(bounds)]
 
 
 def everything(archive: Archive, place: TopicPartition = PLACE, start: int = 0, stop: int | None = None) -> list[Record]:

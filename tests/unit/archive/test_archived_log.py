@@ -38,7 +38,13 @@ async def read(log: LogReader, start: int, stop: int, place: TopicPartition = PL
     bounds=st.tuples(st.integers(0, 30), st.integers(0, 30)), first=st.booleans(),
 )  # fmt: skip
 def test_both_together_are_the_log(
-    tmp_path_factory: pytest.TempPathFactory, log: list[Record], ends: list[int], held: int, trimmed: int, bounds: tuple[int, int], first: bool
+    tmp_path_factory: pytest.TempPathFactory,
+    log: list[Record],
+    ends: list[int],
+    held: int,
+    trimmed: int,
+    bounds: tuple[int, int],
+    first: bool,
 ) -> None:
     held = min(held, len(log))
     trimmed = min(trimmed, held)
@@ -108,11 +114,11 @@ async def test_the_archive_of_another_log_is_refused(tmp_path: Path) -> None:
     archive = archived(tmp_path, mine[:20])
     other = dated(records(30, size=6))
     other.trim(PLACE, 5)
-    with pytest.raises(FatalError, match="offset 19 .* is another record than in the topic"):
+    with pytest.raises(FatalError, match=r"offset 19 .* is another record than in the topic"):
         await read(ArchivedLog(other, archive), 0, 30)
     shorter = dated(mine[:12])
     shorter.trim(PLACE, 5)
-    with pytest.raises(FatalError, match="holds .* up to offset 19, and the topic ends at 12"):
+    with pytest.raises(FatalError, match=r"holds .* up to offset 19, and the topic ends at 12"):
         await ArchivedLog(shorter, archive).beginning(PLACE)
 
 

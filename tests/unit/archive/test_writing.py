@@ -74,7 +74,7 @@ def test_a_crash_between_any_two_effects_leaves_a_whole_file_or_none(tmp_path: P
         if end < 40:
             successor.write(log[end:])
         assert everything(Archive(root)) == log
-        assert [path for path in root.rglob("*.part")] == []
+        assert list(root.rglob("*.part")) == []
         at += 1
     assert at > 10
 
