@@ -41,7 +41,8 @@ def replay(
     bus replay --from-archive --compare                  is what is published what the archive says?
 
     --export needs no Kafka: the files alone give the same CSV as `bus run --export` gave of the same
-    events, byte for byte. That is also how a new definition is tried on years of events.
+    events, byte for byte (but for the revision of a reconciliation's rows, which tells how much both
+    registers had changed when the row was last published). That is also how a new definition is tried on years of events.
 
     --compare asks Kafka for the published rows, and recomputes each from the events that it names as
     its evidence. Those are read from the archive as far as it goes, also where the topic still has

@@ -37,6 +37,9 @@ async def rebuild(
 ) -> Rebuilt:
     """Write `<folder>/<indicator>.csv` of these indicators (default: all) as of the archive's end, as `bus run --export` writes them.
 
+    The same events give the same bytes, but for `revision` in the rows of a reconciliation, which tells how much both registers had changed
+    when the row was last published.
+
     One pass over the files, all indicators together; `progress` is told the records read and those to read. Raises `OffsetGap` for a hole
     between files, `FatalError` naming a damaged one, `ConfigurationError` for an unknown indicator and for an archive of other partitions.
     """

@@ -107,14 +107,13 @@ def test_damage_after_the_check_is_found_by_the_pages_own_sums(tmp_path: Path) -
 
 def test_a_file_that_is_gone_is_a_hole(tmp_path: Path) -> None:
     archive = Archive(tmp_path)
-    for first in (0, 10, 20):
-        path = archive.write(records(10, first))
-        if first == 10:
-            path.rename(tmp_path / "elsewhere")
+    _, path, _ = (archive.write(records(10, first)) for first in (0, 10, 20))
+    path.rename(tmp_path / "elsewhere")
     with pytest.raises(OffsetGap, match=f"no file holds offsets 10 to 19 of {TOPIC}/0"):
         everything(archive, PLACE, 0, 30)
-    (tmp_path / "elsewhere").rename(path.with_name(path.name))
     assert Archive(tmp_path).holding(PLACE).end == 10
+    (tmp_path / "elsewhere").rename(path)
+    assert everything(archive, PLACE, 0, 30) == records(30)
 
 
 def test_a_file_under_another_type_or_number_is_found(tmp_path: Path) -> None:
