@@ -78,7 +78,8 @@ def check_files(as_json: AsJson = False) -> None:
 def trim(
     types: Types = None,
     keep_days: Annotated[
-        int, typer.Option("--keep-days", min=0, metavar="N", help="What was published in the last N days stays in the topics.")
+        int,
+        typer.Option("--keep-days", min=0, metavar="N", help="What was published on the last N days, today included, stays in the topics."),
     ] = _KEEP_DAYS,
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept in the audit. No personal data.")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would go, and remove nothing.")] = False,
@@ -129,7 +130,7 @@ async def _status(here: Context, types: list[str] | None) -> list[Held]:
 async def _trim(here: Context, types: list[str] | None, keep_days: int, reason: str, *, dry_run: bool) -> Sequence[Cut]:
     installation = Installation.load(here.settings)
     files, clock = archive_of(here.settings), SystemClock()
-    before = clock.now().astimezone(LOCAL_ZONE).date() - timedelta(days=keep_days)
+    before = clock.now().astimezone(LOCAL_ZONE).date() - timedelta(days=keep_days - 1)
     async with connect(impatient(here.settings)) as log:
         topics = topics_of(log.reader)
         names = _names(here, installation, types)

@@ -13,13 +13,13 @@ from bus.errors import FatalError, OffsetGap, TransientError
 from bus.kafka import archive_file
 from bus.kafka.archive import Archive
 from bus.kafka.archive_file import ArchiveFile
-from bus.kafka.ports import TopicPartition
+from bus.kafka.ports import Record, TopicPartition
 from tests.unit.archive.logs import DAY_MS, NOON, PLACE, TOPIC, TYPE, cut_up, everything, logs, records
 
 
 @given(log=logs(), ends=st.lists(st.integers(1, 30), max_size=6), bounds=st.tuples(st.integers(0, 30), st.integers(0, 30)))
 def test_whatever_the_batches_the_files_are_the_log(
-    tmp_path_factory: pytest.TempPathFactory, log: list, ends: list[int], bounds: tuple[int, int]
+    tmp_path_factory: pytest.TempPathFactory, log: list[Record], ends: list[int], bounds: tuple[int, int]
 ) -> None:
     root = tmp_path_factory.mktemp("archive")
     writer = Archive(root)
@@ -34,7 +34,7 @@ def test_whatever_the_batches_the_files_are_the_log(
 
 @given(log=logs(), ranges=st.lists(st.tuples(st.integers(0, 29), st.integers(1, 30)), max_size=6))
 def test_files_that_overlap_are_read_once_and_a_hole_is_named(
-    tmp_path_factory: pytest.TempPathFactory, log: list, ranges: list[tuple[int, int]]
+    tmp_path_factory: pytest.TempPathFactory, log: list[Record], ranges: list[tuple[int, int]]
 ) -> None:
     root = tmp_path_factory.mktemp("archive")
     for start, count in ranges:
