@@ -42,6 +42,7 @@ def status(types: Types = None, overlay: Overlay = None, as_json: AsJson = False
     bus archive status mpp.ticket.served.v1 --json
     """
     here = context(overlay)
+    archive_of(here.settings)
     require_broker(here.settings)
     found = run_async(_status(here, types))
     if as_json:
@@ -100,6 +101,7 @@ def trim(
     It may be killed at any moment and run again.
     """
     here = context(overlay)
+    archive_of(here.settings)
     require_broker(here.settings)
     if here.settings.kafka.embedded:
         raise ConfigurationError([Problem("bus archive trim", "the embedded broker cannot remove records; this is for Apache Kafka")])

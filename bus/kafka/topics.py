@@ -81,7 +81,8 @@ def declared_topics(
 def check_declared(topics: Iterable[Topic]) -> None:
     """Raises `ConfigurationError` for declarations that would break a guarantee.
 
-    Event topics: no compaction (R3: a fold needs every offset) and nothing that deletes by age or size (the archive is not yet the only copy).
+    Event topics: no compaction (R3: a fold needs every offset) and nothing that deletes by age or size: what the archive
+    does not hold yet would go as well. `bus archive trim` removes what it holds (ADR 0027).
     """
     problems = []
     seen: set[str] = set()

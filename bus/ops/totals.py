@@ -90,7 +90,7 @@ class Ledger:
         self.standing = Standing(self.schema.correctable)
 
     async def read_on(self, reader: LogReader) -> None:
-        """To the end of the log as it is now. The archive is not read: the log must begin at 0."""
+        """To the end of the log as it is now. The log, its archive included, must begin at 0."""
         for number in range(await reader.partitions(self.schema.type.topic)):
             partition = TopicPartition(self.schema.type.topic, number)
             end = await reader.end(partition)

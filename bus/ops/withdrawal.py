@@ -201,7 +201,7 @@ class _Search:
         return f"there is no event of this batch; its source has {len(known):,}, {some}: {', '.join(known[-_NAMED:])}"
 
     async def _taken(self, schema: EventSchema, number: int) -> AsyncIterator[tuple[pl.DataFrame, Mapping[int, Record]]]:
-        """The records of a partition that a fold takes, as columns and by offset. The archive is not read: the log must begin at 0."""
+        """The records of a partition that a fold takes, as columns and by offset. The log, its archive included, must begin at 0."""
         partition = TopicPartition(schema.type.topic, number)
         end = await self._reader.end(partition)
         self._total += end
