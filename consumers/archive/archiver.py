@@ -134,7 +134,7 @@ class Archiver:
 
     async def round(self, reader: LogReader) -> int:
         """Archive what is due; the number of files written. A partition that cannot go on is named and does not hold up the others."""
-        topics = {name: count for name, count in (await self._list_topics(reader)).items() if name.startswith(EVENTS_PREFIX)}
+        topics = {name: count for name, count in (await self._list_topics(reader)).items() if _is_event_topic(name)}
         for topic in topics.keys() - self._swept:
             await asyncio.to_thread(self._archive.sweep, topic)
             self._swept.add(topic)
@@ -257,3 +257,8 @@ class Archiver:
             return os.open(root / _LOCK, os.O_RDWR | os.O_CREAT, 0o640)
         except OSError as error:
             raise ConfigurationError([Problem("BUS_ARCHIVE__FOLDER", f"{root} cannot be written to: {error.strerror}")]) from error
+
+
+def _is_event_topic(name: str) -> bool:
+    """No type has an empty part; as the name of a folder it could lead out of the archive."""
+    return name.startswith(EVENTS_PREFIX) and all(name.split("."))

@@ -150,6 +150,15 @@ def test_a_fault_at_any_effect_changes_nothing(life: Callable[..., Any], told: l
             assert found == wanted, f"{fault} at effect {number} ({undisturbed.written[number]})"
 
 
+def test_a_lane_that_stands_where_the_broker_has_nothing_any_more_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def nowhere(reader: LogReader, place: TopicPartition) -> int:
+        return 0
+
+    monkeypatch.setattr("bus.streams.loading.fetchable_from", nowhere)
+    with pytest.raises(BusError):
+        lived(bereft, _facts(), {})
+
+
 def test_without_an_archive_the_worker_stops_and_says_what_it_lacks(tmp_path: Path) -> None:
     async def live() -> None:
         cluster = LAB.cluster({})

@@ -84,6 +84,14 @@ async def test_whole_files_at_once_the_rest_when_it_has_waited(tmp_path: Path) -
     assert metrics.archive_lag._value.get() == 0
 
 
+async def test_other_topics_and_names_that_lead_elsewhere_are_left_alone(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "archive", {"indicators.x": 1, "events...": 1}, seconds=0)
+    for topic in bench.log.topics:
+        bench.log.put([Record(topic, 0, 0, b"k", b"v", (), NOON)])
+    assert await bench.archiver().round(bench.log) == 0
+    assert list(tmp_path.rglob("*.parquet")) == []
+
+
 async def test_a_record_from_the_future_waits_no_longer_than_others(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     bench.log.put(records(3, at=NOON + 400 * DAY_MS))

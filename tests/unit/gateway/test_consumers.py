@@ -7,6 +7,7 @@ import pytest
 from bus.errors import ConfigurationError
 from bus.ops.consumers import load_consumer, load_consumers
 from bus.settings import ROOT, Settings
+from bus.testing.rules_consumers import needs_exist
 from consumers.dashboard.gateway import Gateway
 
 GOOD = """
@@ -41,6 +42,12 @@ def test_a_consumer_outside_of_the_repository_is_loaded_from_there(tmp_path: Pat
 def test_an_unknown_role_names_those_there_are() -> None:
     with pytest.raises(ConfigurationError, match=r"gatewy.*known are .*gateway"):
         load_consumer("gatewy", [ROOT / "consumers"])
+
+
+def test_what_a_consumer_needs_is_among_its_settings(tmp_path: Path) -> None:
+    write(tmp_path, "ticker", GOOD + 'settings = ["gateway.port"]\nneeds = ["archive.folder"]\n')
+    (problem,) = needs_exist(tmp_path / "ticker")
+    assert "needs 'archive.folder', which is not among its settings: gateway.port" in str(problem)
 
 
 def test_all_problems_of_all_manifests_are_told_at_once(tmp_path: Path) -> None:
