@@ -35,6 +35,7 @@ MODULES = {
     "try": "agencies",
     "keys": "keys",
     "erase": "keys",
+    "gateway-key": "gateway_keys",
     "ddl": "ddl",
 }
 

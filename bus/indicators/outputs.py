@@ -16,7 +16,7 @@ PROVISIONAL, FINAL = "provisional", "final"
 RESERVED = ("window_start", "window_end", "value", "numerator", "denominator", "n", "revision", "status", "label")
 
 #: What readers ask for besides values of dimensions, which therefore cannot have these names.
-PARAMETERS = ("window", "limit", "cursor")
+PARAMETERS = ("window", "limit", "cursor", "under", "region_depth", "from", "to", "indicator", "detail", "last_event_id", "ticket")
 
 #: Measures of which nothing is 0.
 _ADDING = ("count", "sum")

@@ -134,46 +134,46 @@ def removal(key: str, indicator: str, version: int) -> bytes:
     return _dump({"key": key, "indicator": indicator, "version": version, "removed": True})
 
 
-def local(moment: datetime) -> str:
+def local(at: datetime) -> str:
     """ISO 8601 in the regency's civil time, with its offset."""
-    return moment.astimezone(LOCAL_ZONE).isoformat()
+    return at.astimezone(LOCAL_ZONE).isoformat()
 
 
 def from_value(key: str, value: Mapping[str, object]) -> Cell:
     """The cell in a decoded indicator value. Raises `SchemaViolation` when a field is not what the schema says."""
     try:
-        dimensions = _items(value["dimensions"])
+        dimensions = items(value["dimensions"])
         status = str(value["status"])
         if status not in (PROVISIONAL, FINAL):
             raise ValueError(f"status {status!r} is neither provisional nor final")
-        evidence = tuple((str(e["topic"]), _int(e["partition"]), _int(e["offset"])) for e in _items(value["evidence"]))
-        leaves = tuple(Leaf(str(each["indicator"]), _int(each["version"]), _int(each["partitions"])) for each in _items(value["leaves"]))
+        evidence = tuple((str(e["topic"]), integer(e["partition"]), integer(e["offset"])) for e in items(value["evidence"]))
+        leaves = tuple(Leaf(str(each["indicator"]), integer(each["version"]), integer(each["partitions"])) for each in items(value["leaves"]))
         if leaves and sum(leaf.partitions for leaf in leaves) != len(evidence):
             raise ValueError(f"leaves of {sum(leaf.partitions for leaf in leaves)} partitions do not share out evidence of {len(evidence)}")
         return Cell(
             key=key,
             indicator=str(value["indicator"]),
-            version=_int(value["version"]),
+            version=integer(value["version"]),
             fingerprint=str(value["fingerprint"]),
-            window_start=_moment(value["window_start"]),
-            window_end=_moment(value["window_end"]),
-            dimensions={str(item["name"]): _text(item["value"]) for item in dimensions},
-            value=_text(value["value"]),
+            window_start=moment(value["window_start"]),
+            window_end=moment(value["window_end"]),
+            dimensions={str(item["name"]): text(item["value"]) for item in dimensions},
+            value=text(value["value"]),
             numerator=str(value["numerator"]),
             denominator=str(value["denominator"]),
-            n=_int(value["n"]),
-            revision=_int(value["revision"]),
+            n=integer(value["n"]),
+            revision=integer(value["revision"]),
             status=status,
             evidence=evidence,
-            watermarks={str(w["source"]): _moment(w["at"]) for w in _items(value["watermarks"])},
-            late=_int(value["late"]),
-            corrected=_int(value["corrected"]),
-            withdrawn=_int(value["withdrawn"]),
-            heard=_int(value["heard"]),
-            expected=_int(value["expected"]),
-            label=_text(value["label"]),
-            error=_text(value["error"]),
-            as_of=None if value["as_of"] is None else _moment(value["as_of"]),
+            watermarks={str(w["source"]): moment(w["at"]) for w in items(value["watermarks"])},
+            late=integer(value["late"]),
+            corrected=integer(value["corrected"]),
+            withdrawn=integer(value["withdrawn"]),
+            heard=integer(value["heard"]),
+            expected=integer(value["expected"]),
+            label=text(value["label"]),
+            error=text(value["error"]),
+            as_of=None if value["as_of"] is None else moment(value["as_of"]),
             leaves=leaves,
             closing=bool(value["closing"]),
         )
@@ -185,23 +185,27 @@ def _dump(item: object) -> bytes:
     return json.dumps(item, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def _text(item: object) -> str | None:
+def text(item: object) -> str | None:
+    """A text or nothing."""
     return None if item is None else str(item)
 
 
-def _int(item: object) -> int:
+def integer(item: object) -> int:
+    """A whole number. Raises `TypeError` for anything else."""
     if not isinstance(item, int):
         raise TypeError(f"{item!r} is no integer")
     return item
 
 
-def _moment(item: object) -> datetime:
+def moment(item: object) -> datetime:
+    """A time, or the microseconds since 1970 that mean one, in UTC."""
     if isinstance(item, datetime):
         return item if item.tzinfo else item.replace(tzinfo=UTC)
-    return _EPOCH + timedelta(microseconds=_int(item))
+    return _EPOCH + timedelta(microseconds=integer(item))
 
 
-def _items(item: object) -> Sequence[Mapping[str, object]]:
+def items(item: object) -> Sequence[Mapping[str, object]]:
+    """A list of records. Raises `TypeError` for anything else."""
     if not isinstance(item, Sequence):
         raise TypeError(f"{item!r} is no list")
     return item

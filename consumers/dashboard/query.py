@@ -6,29 +6,22 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from difflib import get_close_matches
 
 from bus.clock import LOCAL_ZONE
-from bus.indicators.outputs import PARAMETERS
 from bus.indicators.windows import NOW
 from consumers.dashboard.cells import Cell, canonical_key
+from consumers.dashboard.selection import QueryError, Selection, parse
 
 DEFAULT_LIMIT = 500
 MAX_LIMIT = 5_000
+_OF_PAGES = ("window", "limit", "cursor")
 WINDOW_FORMS = "2021, 2021-Q1, 2021-01, 2021-01-05, a window's start such as 2021-01-01T00:00:00+07:00, or now (the current state)"
 
 _PERIOD = re.compile(r"^(?P<year>\d{4})(?:-(?:Q(?P<quarter>[1-4])|(?P<month>\d\d)(?:-(?P<day>\d\d))?))?$", re.ASCII)
-
-
-class QueryError(ValueError):
-    """The address asks for something that there is not. `status` is HTTP's; the rest goes to the caller."""
-
-    def __init__(self, detail: str, *, received: str, allowed: Sequence[str] | str, status: int = 400) -> None:
-        self.detail, self.received, self.allowed, self.status = detail, received, allowed, status
-        super().__init__(detail)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,29 +34,44 @@ class Page:
 
 
 def select(cells: Sequence[Cell], parameters: Sequence[tuple[str, str]], dimensions: Sequence[str]) -> Page:
-    """The page of `cells` (sorted) that the parameters ask for. A dimension given twice means either value; an empty one, no value."""
-    tests: list[Callable[[Cell], bool]] = []
-    wanted: dict[str, set[str | None]] = {}
-    single: dict[str, str] = {}
-    for name, text in parameters:
-        if name in PARAMETERS:
-            if name in single:
-                raise QueryError(f"{name} is given twice", received=f"{name}={text}", allowed=f"one {name}")
-            single[name] = text
-        elif name in dimensions:
-            wanted.setdefault(name, set()).add(text or None)
-        else:
-            raise QueryError(f"unknown parameter {name}", received=name, allowed=[*PARAMETERS, *dimensions])
-    if "window" in single:
-        tests.append(window_test(single["window"]))
-    for name, values in wanted.items():
-        tests.append(_dimension_test(name, values))
-    chosen = [cell for cell in cells if all(test(cell) for test in tests)]
+    """The page of `cells` (sorted) that the parameters ask for: some windows, and dimensions as `selection.parse` reads them."""
+    single, wanted = split(parameters, dimensions, _OF_PAGES)
+    of_window = window_test(single["window"]) if "window" in single else None
+    chosen = [cell for cell in cells if (of_window is None or of_window(cell)) and wanted.matches(cell.dimensions)]
     start = _after(chosen, single["cursor"]) if "cursor" in single else 0
-    limit = _limit(single.get("limit"))
+    limit = limit_of(single.get("limit"))
     part = chosen[start : start + limit]
     more = start + limit < len(chosen)
     return Page(part, len(chosen), _cursor(part[-1]) if more else None)
+
+
+def split(
+    parameters: Sequence[tuple[str, str]], dimensions: Sequence[str], own: Sequence[str]
+) -> tuple[Mapping[str, str], Selection]:
+    """The parameters of the route's `own`, each given once at most, and what the others select."""
+    single: dict[str, str] = {}
+    rest: list[tuple[str, str]] = []
+    for name, text in parameters:
+        if name not in own:
+            rest.append((name, text))
+        elif name in single:
+            raise QueryError(f"{name} is given twice", received=f"{name}={text}", allowed=f"one {name}")
+        else:
+            single[name] = text
+    return single, parse(rest, dimensions, own)
+
+
+def one(cells: Sequence[Cell], parameters: Sequence[tuple[str, str]], dimensions: Sequence[str]) -> Cell:
+    """The cell that `window` and dimensions name. Raises `QueryError` when it is none (404) or one of several (400)."""
+    single, wanted = split(parameters, dimensions, ("window",))
+    of_window = window_test(single["window"]) if "window" in single else None
+    found = [cell for cell in cells if (of_window is None or of_window(cell)) and wanted.matches(cell.dimensions)]
+    asked = "&".join(f"{name}={text}" for name, text in parameters)
+    if not found:
+        raise QueryError("there is no such cell", received=asked, allowed="window and dimensions of a cell that there is", status=404)
+    if len(found) > 1:
+        raise QueryError(f"{len(found)} cells are meant", received=asked, allowed=f"one cell: {', '.join(['window', *dimensions])}")
+    return found[0]
 
 
 def window_test(text: str) -> Callable[[Cell], bool]:
@@ -83,10 +91,6 @@ def window_test(text: str) -> Callable[[Cell], bool]:
         raise QueryError("malformed window", received=text, allowed=WINDOW_FORMS) from error
     exact = moment if moment.tzinfo else moment.replace(tzinfo=LOCAL_ZONE)
     return lambda cell: cell.window_start == exact and not cell.now
-
-
-def _dimension_test(name: str, values: Set[str | None]) -> Callable[[Cell], bool]:
-    return lambda cell: cell.dimensions.get(name) in values
 
 
 def near(name: str, known: Sequence[str]) -> list[str]:
@@ -111,7 +115,8 @@ def _period(match: re.Match[str]) -> tuple[datetime, datetime]:
     return start, datetime(year + (last > 12), last - 12 if last > 12 else last, 1, tzinfo=LOCAL_ZONE)
 
 
-def _limit(text: str | None) -> int:
+def limit_of(text: str | None) -> int:
+    """How many cells an answer may have."""
     if text is None:
         return DEFAULT_LIMIT
     if not (text.isascii() and text.isdigit() and len(text) <= 6 and 1 <= int(text) <= MAX_LIMIT):

@@ -18,9 +18,12 @@ from starlette.types import Receive, Scope, Send
 from bus.kafka.follower import Health
 from bus.metrics import gateway_clients, gateway_resumes, gateway_sent
 from consumers.dashboard import resume
+from consumers.dashboard.selection import Selection
 from consumers.dashboard.state import Entry, State
 
 SNAPSHOT_CELLS = 500
+#: Earlier states that a gateway knows by their content.
+_MARKS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +38,22 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a client asked for: indicators (`None`: all), the short form of cells, and the token it comes back with."""
+    """What a client asked for: indicators (`None`: all), which of their cells, the short form of cells, and the token it comes back with."""
 
     indicators: frozenset[str] | None = None
     brief: bool = False
     token: str = ""
+    selection: Selection = Selection()
+
+    def of(self, entries: Sequence[Entry]) -> Sequence[Entry]:
+        """Those of the entries that are wanted."""
+        return entries if self.selection == _ALL else [entry for entry in entries if self.selection.matches(entry.dimensions)]
+
+
+_ALL = Selection()
+
+#: What a client is sent: kind, JSON, and the token that it has after it (empty: the one before). A heartbeat has no JSON.
+Piece = tuple[str, bytes, str]
 
 
 class Hub:
@@ -53,7 +67,8 @@ class Hub:
         self.status = b"{}"
         self.status_number = 0
         self._signal = asyncio.Event()
-        self._shared: OrderedDict[tuple[frozenset[str] | None, bool, int, int], bytes] = OrderedDict()
+        self._shared: OrderedDict[tuple[frozenset[str] | None, Selection, bool, int, int], Sequence[Piece]] = OrderedDict()
+        self._marks: OrderedDict[str, tuple[int, int]] = OrderedDict()
 
     @property
     def full(self) -> bool:
@@ -78,32 +93,36 @@ class Hub:
         self.wake()
 
     async def messages(self, wish: Wish) -> AsyncIterator[tuple[str, bytes]]:
-        """All that one client is sent, in order, with its kind. Takes from the state only when the client is able to take more."""
+        """All that one client is sent as server-sent events, in order, with its kind."""
+        first = True
+        async for kind, data, token in self.pieces(wish):
+            yield kind, (b"retry: 1000\n" if first else b"") + _message(kind, data, token)
+            first = False
+
+    async def pieces(self, wish: Wish) -> AsyncIterator[Piece]:
+        """The same, in no form yet. Takes from the state only when the client is able to take more."""
         state = self.state
-        known = resume.positions(wish.token, state.chosen(wish.indicators)) if wish.token else None
-        gateway_resumes.labels("resumed" if known is not None else "foreign" if wish.token else "new").inc()
+        missed = self._missed(wish) if wish.token else None
+        gateway_resumes.labels("resumed" if missed is not None else "foreign" if wish.token else "new").inc()
         # Nothing may come between looking at the state and noting its number, so no await here.
-        kind, parts = "snapshot", self._snapshot(wish)
-        if known is not None:
-            kind, parts = "change", _chunks("change", state.since(known), wish, self._token(wish))
+        parts = self._snapshot(wish) if missed is None else _chunks("change", wish.of(missed), wish, self._token(wish))
         status, change, generation = self.status_number, state.change, state.generation
-        yield "status", b"retry: 1000\n" + _message("status", self.status)
+        yield "status", self.status, ""
         for part in parts:
-            yield kind, part
+            yield part
         now = asyncio.get_running_loop().time
         sent = now()
         while not self.closing:
             signal = self._signal
             if self.status_number != status:
                 status = self.status_number
-                yield "status", _message("status", self.status)
+                yield "status", self.status, ""
                 sent = now()
             elif state.change != change:
                 body = self._changes(wish, change, state.change) if state.generation == generation else None
-                parts = self._snapshot(wish) if body is None else iter(())
                 change, generation = state.change, state.generation
-                for kind, part in [("change", body)] if body else (("snapshot", part) for part in parts):
-                    yield kind, part
+                for part in self._snapshot(wish) if body is None else body:
+                    yield part
                     sent = now()
             else:
                 # Counted from what was sent last: being woken for nothing must not put it off.
@@ -111,29 +130,49 @@ class Hub:
                     async with asyncio.timeout_at(sent + self.limits.heartbeat):
                         await signal.wait()
                 except TimeoutError:
-                    yield "heartbeat", b": hidup\n\n"
+                    yield "heartbeat", b"", ""
                     sent = now()
 
-    def _snapshot(self, wish: Wish) -> Iterator[bytes]:
+    def _snapshot(self, wish: Wish) -> Iterator[Piece]:
         # The id is that of the beginning: what changes while a slow client reads is sent again afterwards.
-        return _chunks("snapshot", self.state.shown_entries(wish.indicators), wish, self._token(wish))
+        return _chunks("snapshot", wish.of(self.state.shown_entries(wish.indicators)), wish, self._token(wish))
 
-    def _changes(self, wish: Wish, after: int, upto: int) -> bytes | None:
-        """The message of what changed since; empty when nothing of interest did, `None` when a snapshot is cheaper."""
-        key = (wish.indicators, wish.brief, after, upto)
+    def _changes(self, wish: Wish, after: int, upto: int) -> Sequence[Piece] | None:
+        """The messages of what changed since; none when nothing of interest did, `None` when a snapshot is cheaper."""
+        key = (wish.indicators, wish.selection, wish.brief, after, upto)
         known = self._shared.get(key)
         if known is None:
-            entries = self.state.changed(wish.indicators, after=after)
+            entries = wish.of(self.state.changed(wish.indicators, after=after))
             if len(entries) > self.limits.queue_cells:
                 return None
-            known = b"".join(_chunks("change", entries, wish, self._token(wish))) if entries else b""
+            known = list(_chunks("change", entries, wish, self._token(wish))) if entries else ()
             self._shared[key] = known
             while len(self._shared) > 32:
                 self._shared.popitem(last=False)
         return known
 
+    def _missed(self, wish: Wish) -> Sequence[Entry] | None:
+        """What has changed since the client got its token; `None` when that cannot be known."""
+        state = self.state
+        chosen = state.chosen(wish.indicators)
+        if not state.withholds:
+            known = resume.positions(wish.token, chosen, str(wish.selection))
+            return None if known is None else state.since(known)
+        if wish.token == self._token(wish):
+            return []
+        generation, change = self._marks.get(wish.token, (-1, 0))
+        return state.changed(wish.indicators, after=change) if generation == state.generation else None
+
     def _token(self, wish: Wish) -> str:
-        return resume.token(self.state.chosen(wish.indicators))
+        chosen = self.state.chosen(wish.indicators)
+        if not self.state.withholds:
+            return resume.token(chosen, str(wish.selection))
+        token = resume.content(chosen, str(wish.selection))
+        self._marks[token] = (self.state.generation, self.state.change)
+        self._marks.move_to_end(token)
+        while len(self._marks) > _MARKS:
+            self._marks.popitem(last=False)
+        return token
 
 
 class EventStream:
@@ -178,18 +217,20 @@ async def _gone(receive: Receive) -> None:
         pass
 
 
-def _chunks(event: str, entries: Sequence[Entry], wish: Wish, id_: str) -> Iterator[bytes]:
+def _chunks(kind: str, entries: Sequence[Entry], wish: Wish, token: str) -> Iterator[Piece]:
     """The messages for some entries, encoded one by one as they are taken; only the last one moves the client's token."""
     total = max(1, -(-len(entries) // SNAPSHOT_CELLS))
     for number in range(1, total + 1):
         part = entries[(number - 1) * SNAPSHOT_CELLS : number * SNAPSHOT_CELLS]
         cells = b",".join([entry.json(brief=wish.brief) for entry in part])
         head = _json({"part": number, "parts": total, "complete": number == total})[:-1]
-        yield _message(event, head + b',"cells":[' + cells + b"]}", id_ if number == total else "")
+        yield kind, head + b',"cells":[' + cells + b"]}", token if number == total else ""
 
 
-def _message(event: str, data: bytes, id_: str = "") -> bytes:
-    return b"event: " + event.encode() + (b"\nid: " + id_.encode() if id_ else b"") + b"\ndata: " + data + b"\n\n"
+def _message(kind: str, data: bytes, token: str = "") -> bytes:
+    if not data:
+        return b": hidup\n\n"
+    return b"event: " + kind.encode() + (b"\nid: " + token.encode() if token else b"") + b"\ndata: " + data + b"\n\n"
 
 
 def _json(item: object) -> bytes:
