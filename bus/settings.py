@@ -96,14 +96,18 @@ class GatewaySettings(_Section):
         description="role of who has no key; more than public only on a loopback address and asked directly. Empty: restricted there as long "
         "as there is no keys_file, otherwise public",
     )
-    requests_per_second: float = Field(100.0, gt=0, description="requests of one client (key, or address); more are told to come back (429)")
+    requests_per_second: float = Field(
+        100.0, gt=0, description="requests of one client (key, or address); more are told to come back (429)"
+    )
     burst: int = Field(500, ge=1, description="requests that a client may save up")
     streams_per_client: int = Field(500, ge=1, description="live streams of one client at once; more are refused with 429")
     history_seconds: float = Field(
         10.0, gt=0, description="how long one request may read in a history; what it has read is kept, and the next one goes on from there"
     )
     verify_seconds: float = Field(120.0, gt=0, description="how long one number may be recomputed")
-    verify_queue: int = Field(4, ge=0, description="requests that wait for a number to be recomputed, one at a time; more are told to come back")
+    verify_queue: int = Field(
+        4, ge=0, description="requests that wait for a number to be recomputed, one at a time; more are told to come back"
+    )
     access_log: bool = Field(True, description="one line a request: who asked, by which route, and what it cost; no query, no key")
     public_url: str = Field("", description="URL under which clients reach the gateway, for its OpenAPI description; empty: where they ask")
     metrics_port: int = Field(0, ge=0, le=65535, description="Prometheus port on 127.0.0.1; 0: none (/metrics is there for restricted)")

@@ -20,9 +20,7 @@ def register(app: typer.Typer) -> None:
 def gateway_key(
     client: Annotated[str, typer.Argument(help="Name of the client, as the access log shows it.")],
     role: Annotated[Role, typer.Option("--role", help="What it may see: what is released, cells of at least 5, or all.")],
-    file: Annotated[
-        Path | None, typer.Option("--file", metavar="FILE", help="The file of keys (default: BUS_GATEWAY__KEYS_FILE).")
-    ] = None,
+    file: Annotated[Path | None, typer.Option("--file", metavar="FILE", help="The file of keys (default: BUS_GATEWAY__KEYS_FILE).")] = None,
 ) -> None:
     """Make an API key of the gateway, print it once, and write its hash. A running gateway takes it up by itself.
 

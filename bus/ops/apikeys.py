@@ -73,7 +73,9 @@ def add_key(path: Path, client: str, role: Role) -> str:
     Raises `ConfigurationError` for a name that has a key already or is none, and for a file that cannot be written.
     """
     if not _NAME.fullmatch(client):
-        raise ConfigurationError([Problem(client, "is no client name; allowed: lower-case letters, digits, _ . - and a letter first, up to 63")])
+        raise ConfigurationError(
+            [Problem(client, "is no client name; allowed: lower-case letters, digits, _ . - and a letter first, up to 63")]
+        )
     known = read_keys(path) if path.exists() else {}
     if any(holder.client == client for holder in known.values()):
         raise ConfigurationError([Problem(client, f"has a key already; take its line out of {path} first")])

@@ -16,7 +16,7 @@ from bus.testing.rule import Case, Rule, cases_of
 from bus.testing.workspace import Workspace
 
 #: What a consumer may read; the bus's own topics (bus.*) and quarantines are not among it.
-_READABLE = ("events.", "indicators.", "public.")
+_READABLE = ("events.", "indicators.", "history.", "public.")
 
 
 def manifests_are_valid(folder: Path) -> Iterable[Problem]:

@@ -139,6 +139,11 @@ def local(at: datetime) -> str:
     return at.astimezone(LOCAL_ZONE).isoformat()
 
 
+def moment_of(milliseconds: int) -> str | None:
+    """A record's time in the regency's civil time; nothing for none."""
+    return local(datetime.fromtimestamp(milliseconds / 1000, tz=UTC)) if milliseconds else None
+
+
 def from_value(key: str, value: Mapping[str, object]) -> Cell:
     """The cell in a decoded indicator value. Raises `SchemaViolation` when a field is not what the schema says."""
     try:
@@ -147,7 +152,9 @@ def from_value(key: str, value: Mapping[str, object]) -> Cell:
         if status not in (PROVISIONAL, FINAL):
             raise ValueError(f"status {status!r} is neither provisional nor final")
         evidence = tuple((str(e["topic"]), integer(e["partition"]), integer(e["offset"])) for e in items(value["evidence"]))
-        leaves = tuple(Leaf(str(each["indicator"]), integer(each["version"]), integer(each["partitions"])) for each in items(value["leaves"]))
+        leaves = tuple(
+            Leaf(str(each["indicator"]), integer(each["version"]), integer(each["partitions"])) for each in items(value["leaves"])
+        )
         if leaves and sum(leaf.partitions for leaf in leaves) != len(evidence):
             raise ValueError(f"leaves of {sum(leaf.partitions for leaf in leaves)} partitions do not share out evidence of {len(evidence)}")
         return Cell(

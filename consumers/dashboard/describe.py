@@ -1,128 +1,15 @@
-"""What OpenAPI says of the routes: this is what a platform such as SPLP registers, and what a stranger reads first."""
+"""What OpenAPI says of the routes, in Indonesian and English: what a platform such as SPLP registers, and what a stranger reads first."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from enum import Enum
-from typing import Literal, TypedDict
+from typing import TypedDict
 
-from pydantic import BaseModel, Field
-
-from consumers.dashboard.cells import local
+from consumers.dashboard import models
 from consumers.dashboard.query import DEFAULT_LIMIT, MAX_LIMIT, WINDOW_FORMS
 
-
-class Evidence(BaseModel):
-    """How far one partition of an event topic had been read: the value accounts for everything up to this offset.
-
-    Of a composite, `indicator` is the one that was computed from these events.
-    """
-
-    topic: str
-    partition: int
-    offset: int
-    indicator: str | None = None
-
-
-class Leaf(BaseModel):
-    """One of the indicators that a composite is computed from."""
-
-    indicator: str
-    version: int
-
-
-class CellModel(BaseModel):
-    """One number: exact decimals as text, what it is about, and what proves it."""
-
-    key: str
-    indicator: str
-    version: int
-    window_start: datetime | None = Field(description="Begin of the window; null for the current state.")
-    window_end: datetime | None = Field(description="End of the window, excluded; null for the current state.")
-    dimensions: dict[str, str | None]
-    value: str | None = Field(description="Null where there is no number: of a closing that nobody is left in, a mean for instance.")
-    label: str | None = Field(description="The grade of an index, or what stands on a rank.")
-    error: str | None = Field(
-        description="How far an estimate may be off (0: it is exact): as a part of the value, of a quantile of ages in seconds."
-    )
-    as_of: datetime | None = Field(description="The moment to which ages were counted.")
-    n: int = Field(description="How many events, or subjects, are in the value.")
-    revision: int = Field(description="How many events have changed the value.")
-    status: Literal["provisional", "final"] = Field(
-        description="final: every partition is past the window's end and `late`, and `n` is enough."
-    )
-    heard: int = Field(description="How many reporters have sent anything in the window.")
-    expected: int = Field(description="How many are expected to; 0 when nobody has declared it.")
-    numerator: str
-    denominator: str
-    fingerprint: str
-    late: int = Field(description="Of the changes, those by events that came after the window had closed.")
-    corrected: int = Field(description="Of the changes, those by corrections and cancellations.")
-    withdrawn: int = Field(description="Of the changes, those that took a wrongly sent batch back.")
-    leaves: list[Leaf] = Field(description="Of a composite, the indicators whose evidence it carries.")
-    evidence: list[Evidence]
-    watermarks: dict[str, datetime]
-
-
-class IndicatorModel(BaseModel):
-    """An indicator without its values."""
-
-    id: str
-    agency: str
-    title: dict[str, str]
-    unit: str
-    window: str
-    late: str
-    minimum_n: int | None = Field(description="A row of fewer is provisional, whatever the time; null where any number is enough.")
-    kind: str = Field(description="Kind of the measure, or of the composite.")
-    parts: list[str] = Field(description="Of a composite, the indicators that it is made of.")
-    stock: bool = Field(description="Whether it is about states, not about what happened in a window.")
-    clock: dict[str, str | list[str]] | None = Field(description="Which states start, stop and finish the service clock it measures.")
-    decimals: int | None
-    dimensions: list[str]
-    event: str
-    publish_class: str | None
-    version: int | None
-    cells: int
-    updated_at: datetime | None
-
-
-class RegionModel(BaseModel):
-    """What a region is called, and its level: kabupaten, kota, kecamatan, desa, kelurahan, rw, rt."""
-
-    name: str
-    level: str
-
-
-class ListModel(BaseModel):
-    """All indicators, and what the agencies and regions are called."""
-
-    agencies: dict[str, str]
-    regions: dict[str, RegionModel]
-    indicators: list[IndicatorModel]
-
-
-class ValuesModel(BaseModel):
-    """A page of an indicator's values, by window and dimensions."""
-
-    indicator: IndicatorModel
-    total: int
-    next_cursor: str | None
-    regions: dict[str, RegionModel] = Field(description="The names of the region codes in these cells, as far as they are known.")
-    cells: list[CellModel]
-
-
-class ProblemModel(BaseModel):
-    """Why there is no answer (RFC 9457): what was received and what is allowed."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    received: str | None = None
-    allowed: list[str] | str | None = None
-    near: list[str] | None = None
+TITLE = "Simpul: indikator"
 
 
 class Route(TypedDict, total=False):
@@ -131,90 +18,223 @@ class Route(TypedDict, total=False):
     summary: str
     description: str
     tags: list[str | Enum]
+    status_code: int
     responses: dict[int | str, dict[str, object]]
     openapi_extra: dict[str, object]
 
 
-def moment(milliseconds: int) -> str | None:
-    """A record's time as ISO 8601 in civil time; nothing for none."""
-    return local(datetime.fromtimestamp(milliseconds / 1000, tz=UTC)) if milliseconds else None
+def both(indonesian: str, english: str) -> str:
+    """A text in both languages."""
+    return f"{indonesian}\n\n{english}"
 
 
-def _parameter(name: str, text: str, *, where: str = "query", schema: Mapping[str, object] | None = None) -> dict[str, object]:
-    return {"name": name, "in": where, "required": False, "description": text, "schema": dict(schema or {"type": "string"})}
+DESCRIPTION = both(
+    "Setiap angka eksak dan membawa posisi log yang menjadi buktinya. Peran `public` melihat yang telah dirilis, `internal` sel dengan "
+    "sedikitnya lima kejadian atau subjek, `restricted` semuanya; yang tidak boleh dilihat tidak ada. Hanya baca. Aliran yang sama juga "
+    'tersedia lewat WebSocket di `/v1/ws`: kirim `{"type": "subscribe", "id": "a", "indicator": ["dlh.pm10_mean"], "where": '
+    '{"under": "33.09"}}`, `{"type": "unsubscribe", "id": "a"}` atau `{"type": "ping"}`.',
+    "Every number is exact and carries the log positions that it was made of. The role `public` sees what was released, `internal` cells of "
+    "at least five events or subjects, `restricted` all; what a role may not see does not exist. Read-only. The same stream is there over "
+    "WebSocket at `/v1/ws`: send the messages above; `snapshot`, `change` and `status` come back with the subscription's `id`, their `data`, "
+    "and a `token` with which a later `subscribe` resumes. Close codes: 1012 come back, 1008 not reading, 1003 not text, 4401 key withdrawn.",
+)
 
 
-def _problems(*codes: int) -> dict[int | str, dict[str, object]]:
+def _parameter(
+    name: str, indonesian: str, english: str, *, where: str = "query", schema: Mapping[str, object] | None = None, example: object = None
+) -> dict[str, object]:
+    said: dict[str, object] = {"name": name, "in": where, "required": False, "description": both(indonesian, english)}
+    said["schema"] = dict(schema or {"type": "string"})
+    return said if example is None else said | {"example": example}
+
+
+def problems(*codes: int) -> dict[int | str, dict[str, object]]:
+    """Answers that are no answer."""
     words = {
-        400: "A parameter that is not understood.",
-        404: "No such indicator; `near` has similar ids.",
-        503: "Not ready; see Retry-After.",
+        400: both("Parameter tidak dipahami.", "A parameter that is not understood."),
+        401: both("Kunci atau tiket tidak dikenal.", "A key or ticket that is not known."),
+        404: both("Tidak ada; `near` memuat id yang mirip.", "There is no such thing; `near` has similar ids."),
+        429: both("Terlalu sering; lihat Retry-After.", "Too often; see Retry-After."),
+        503: both("Belum siap; lihat Retry-After.", "Not ready; see Retry-After."),
     }
-    schema = {"schema": ProblemModel.model_json_schema(ref_template="#/components/schemas/{model}")}
+    schema = {"schema": {"$ref": "#/components/schemas/ProblemModel"}}
     return {code: {"description": words[code], "content": {"application/problem+json": schema}} for code in codes}
 
 
-_NONE_MATCH = _parameter("If-None-Match", "ETag of an earlier answer: 304 when it is still the same.", where="header")
+_NONE_MATCH = _parameter(
+    "If-None-Match",
+    "ETag jawaban sebelumnya: 304 bila masih sama.",
+    "ETag of an earlier answer: 304 when it is still the same.",
+    where="header",
+)
+_UNCHANGED: dict[str, object] = {"description": both("Tidak berubah.", "Unchanged.")}
+_WINDOW = _parameter(
+    "window",
+    f"Jendela di dalam suatu periode, atau yang mulai saat itu: {WINDOW_FORMS}; Asia/Jakarta.",
+    f"Windows within a period, or the one that starts then: {WINDOW_FORMS}; in Asia/Jakarta.",
+    example="2021-01",
+)
+_WHERE = [
+    _parameter("station", "Contoh dimensi: sel dengan nilai ini.", "An example of a dimension: the cells with this value.", example="DKI1"),
+    _parameter(
+        "under",
+        "Kode wilayah, dipisah koma: wilayah itu dan semua di bawahnya.",
+        "Codes of regions, separated by commas: the region and all below it.",
+        example="33.09.05",
+    ),
+    _parameter(
+        "region_depth",
+        "Paling banyak sekian tingkat di bawah `under` (atau `region`); 0: wilayah itu sendiri.",
+        "At most so many levels below `under` (or `region`); 0: the region itself.",
+        schema={"type": "integer", "minimum": 0, "maximum": 5},
+    ),
+]
+_LIMIT_SCHEMA = {"type": "integer", "default": DEFAULT_LIMIT, "minimum": 1, "maximum": MAX_LIMIT}
+
+
+def _ok(model: type, example: object = None) -> dict[str, object]:
+    said: dict[str, object] = {"model": model, "description": both("Jawaban.", "The answer.")}
+    return said if example is None else said | {"content": {"application/json": {"example": example}}}
+
 
 ROUTES: Mapping[str, Route] = {
     "list": Route(
-        summary="All indicators",
-        description="Id, titles, unit, window, kind, parts, dimensions, event, publish class, number of cells and last update of each. "
-        "Registers, which are about single subjects, are not among them.",
+        summary="Semua indikator / All indicators",
+        description=both(
+            "Id, judul, satuan, jendela, jenis, bagian, dimensi, peristiwa, kelas publikasi, jumlah sel dan pembaruan terakhir. Daftar subjek "
+            "tunggal tidak termasuk.",
+            "Id, titles, unit, window, kind, parts, dimensions, event, publish class, number of cells and last update of each. Registers, which "
+            "are about single subjects, are not among them.",
+        ),
         tags=["indicators"],
-        responses={200: {"model": ListModel}, 304: {"description": "Unchanged."}, **_problems(400, 503)},
+        responses={200: _ok(models.ListModel), 304: _UNCHANGED, **problems(400, 503)},
         openapi_extra={"parameters": [_NONE_MATCH]},
     ),
     "values": Route(
-        summary="An indicator's values",
-        description="Every value with its evidence, revision, status, completeness (`heard` of `expected`) and watermarks. Each dimension "
-        "of the indicator is a parameter too; given twice it means either value, given empty it means the cells without one.",
+        summary="Nilai sebuah indikator / An indicator's values",
+        description=both(
+            "Setiap nilai dengan bukti, revisi, status, kelengkapan (`heard` dari `expected`) dan watermark. Setiap dimensi juga parameter: dua "
+            "kali berarti salah satu nilai, kosong berarti sel tanpa nilai. Untuk publik, sel yang ditahan hanya memuat jendela dan dimensi.",
+            "Every value with its evidence, revision, status, completeness (`heard` of `expected`) and watermarks. Each dimension of the "
+            "indicator is a parameter too; given twice it means either value, given empty it means the cells without one. To the public, a "
+            "suppressed cell is its window and dimensions.",
+        ),
         tags=["indicators"],
-        responses={200: {"model": ValuesModel}, 304: {"description": "Unchanged."}, **_problems(400, 404, 503)},
+        responses={200: _ok(models.ValuesModel), 304: _UNCHANGED, **problems(400, 404, 503)},
         openapi_extra={
             "parameters": [
-                _parameter("window", f"Windows within a period, or the one that starts then: {WINDOW_FORMS}; in Asia/Jakarta."),
-                _parameter(
-                    "limit",
-                    "Cells in one answer.",
-                    schema={"type": "integer", "default": DEFAULT_LIMIT, "minimum": 1, "maximum": MAX_LIMIT},
-                ),
-                _parameter("cursor", "`next_cursor` of the answer before."),
-                _parameter("station", "An example of a dimension: the cells with this value."),
+                _WINDOW,
+                _parameter("limit", "Sel dalam satu jawaban.", "Cells in one answer.", schema=_LIMIT_SCHEMA),
+                _parameter("cursor", "`next_cursor` jawaban sebelumnya.", "`next_cursor` of the answer before."),
+                *_WHERE,
                 _NONE_MATCH,
             ]
         },
     ),
-    "stream": Route(
-        summary="Live values",
-        description="Server-sent events. `snapshot` (in parts of at most 500 cells, the last one has `complete: true`; replaces all a client "
-        "has), then `change` (newest state of changed cells; `removed: true` takes one away), and `status`. A client keeps the cell with the "
-        "highest (version, revision) and drops an indicator's cells of a lower version. The `id` of a message resumes without a gap, also at "
-        "another gateway. Comments come at least every 15 s.",
-        tags=["live"],
-        responses={
-            200: {"description": "The stream.", "content": {"text/event-stream": {"schema": {"type": "string"}}}},
-            **_problems(400, 404, 503),
-        },
+    "series": Route(
+        summary="Deret waktu / Values over time",
+        description=both(
+            "Jendela berurutan dengan nilai terbarunya; satu deret untuk setiap himpunan nilai dimensi.",
+            "Windows in order with the newest value of each; one series for each set of dimension values.",
+        ),
+        tags=["indicators"],
+        responses={200: _ok(models.SeriesModel), 304: _UNCHANGED, **problems(400, 404, 503)},
         openapi_extra={
             "parameters": [
-                _parameter("indicator", "Only these indicators, separated by commas."),
-                _parameter(
-                    "detail",
-                    "`brief` leaves out evidence, watermarks and the exact fraction.",
-                    schema={"type": "string", "enum": ["full", "brief"]},
-                ),
-                _parameter("last_event_id", "The same as the header, for clients that cannot set one."),
-                _parameter("Last-Event-ID", "Id of the last message received.", where="header"),
+                _parameter("from", "Jendela yang mulai saat itu atau sesudahnya.", "Windows that begin then or later.", example="2021-01"),
+                _parameter("to", "Jendela yang mulai sebelum saat itu.", "Windows that begin before then.", example="2022"),
+                _parameter("limit", "Jendela terbaru dari tiap deret.", "Newest windows of each series.", schema=_LIMIT_SCHEMA),
+                *_WHERE,
+                _NONE_MATCH,
             ]
         },
     ),
+    "revisions": Route(
+        summary="Riwayat sebuah angka / What was published of a number, and when",
+        description=both(
+            "`window` dan dimensi menunjuk satu sel. Setiap revisi dengan waktu dan sebabnya; bagi publik, yang pernah dirilis.",
+            "`window` and dimensions name one cell. Every revision with its time and reasons; to the public, what was released.",
+        ),
+        tags=["indicators"],
+        responses={200: _ok(models.RevisionsModel), 304: _UNCHANGED, **problems(400, 404, 503)},
+        openapi_extra={"parameters": [_WINDOW, *_WHERE, _NONE_MATCH]},
+    ),
+    "verify": Route(
+        summary="Hitung ulang sekarang / Recompute now",
+        description=both(
+            "Menghitung ulang satu sel dari peristiwa buktinya, dengan kode `bus verify`, satu per satu. Tidak ada untuk peran `public`.",
+            "Recomputes one cell from the events that are its evidence, by the code of `bus verify`, one at a time. Not there for `public`.",
+        ),
+        tags=["indicators"],
+        responses={200: _ok(models.ProofModel), **problems(400, 404, 503)},
+        openapi_extra={"parameters": [_WINDOW, *_WHERE]},
+    ),
+    "stream": Route(
+        summary="Nilai langsung / Live values",
+        description=both(
+            "Server-sent events: `snapshot` (bagian berisi paling banyak 500 sel, yang terakhir `complete: true`), lalu `change` dan `status`. "
+            "`id` pesan melanjutkan tanpa celah, juga di gateway lain. Dimensi, `under` dan `region_depth` menyaring sel.",
+            "Server-sent events. `snapshot` (in parts of at most 500 cells, the last one has `complete: true`; replaces all a client has), then "
+            "`change` (newest state of changed cells; `removed: true` takes one away), and `status`. A client keeps the cell with the highest "
+            "(version, revision) and drops an indicator's cells of a lower version. The `id` of a message resumes without a gap, also at another "
+            "gateway. Comments come at least every 15 s. Dimensions, `under` and `region_depth` choose cells.",
+        ),
+        tags=["live"],
+        responses={
+            200: {
+                "description": both("Aliran.", "The stream."),
+                "content": {
+                    "text/event-stream": {
+                        "schema": {"type": "string"},
+                        "example": 'event: status\ndata: {"caught_up":true,"live":true}\n\n',
+                    }
+                },
+            },
+            **problems(400, 404, 503),
+        },
+        openapi_extra={
+            "parameters": [
+                _parameter("indicator", "Hanya indikator ini, dipisah koma.", "Only these indicators, separated by commas."),
+                _parameter(
+                    "detail",
+                    "`brief`: tanpa bukti, watermark dan pecahan eksak.",
+                    "`brief` leaves out evidence, watermarks and the exact fraction.",
+                    schema={"type": "string", "enum": ["full", "brief"]},
+                ),
+                _parameter("last_event_id", "Sama dengan header.", "The same as the header, for clients that cannot set one."),
+                _parameter("ticket", "Tiket dari `POST /v1/tickets`.", "A ticket of `POST /v1/tickets`."),
+                *_WHERE,
+                _parameter("Last-Event-ID", "Id pesan terakhir.", "Id of the last message received.", where="header"),
+            ]
+        },
+    ),
+    "tickets": Route(
+        summary="Tiket untuk aliran / A ticket for a stream",
+        description=both(
+            "Peramban tidak dapat memberi header pada EventSource dan WebSocket: tiket membuka aliran selama satu menit atas nama pemegang kunci.",
+            "Browsers cannot set headers of EventSource and WebSocket: a ticket opens streams for a minute in the name of the key's holder. "
+            "Without a key there is none (404).",
+        ),
+        tags=["live"],
+        status_code=201,
+        responses={201: {"model": models.TicketModel, "description": both("Tiket.", "The ticket.")}, **problems(400, 404)},
+    ),
     "health": Route(
-        summary="Readiness", description="503 with the reason while the log's end is not known or not reached.", tags=["operation"]
+        summary="Kesiapan / Readiness",
+        description=both(
+            "503 dengan alasannya selama ujung log belum diketahui atau belum tercapai.",
+            "503 with the reason while the log's end is not known or not reached.",
+        ),
+        tags=["operation"],
+        responses={200: _ok(models.HealthModel), 503: {"model": models.HealthModel, "description": both("Belum siap.", "Not ready.")}},
     ),
     "metrics": Route(
-        summary="Prometheus metrics",
+        summary="Metrik Prometheus / Prometheus metrics",
+        description=both("Hanya untuk peran `restricted`.", "For the role `restricted` only."),
         tags=["operation"],
-        responses={200: {"description": "Text.", "content": {"text/plain": {"schema": {"type": "string"}}}}},
+        responses={
+            200: {"description": both("Teks.", "Text."), "content": {"text/plain": {"schema": {"type": "string"}}}},
+            **problems(404),
+        },
     ),
 }

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 import structlog
 import uvicorn
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, FastAPI
 from fastapi.staticfiles import StaticFiles
-from starlette.responses import FileResponse, Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from prometheus_client import start_http_server
+from starlette.responses import FileResponse, JSONResponse, Response
 
 from bus import __version__
 from bus.clock import SystemClock
@@ -25,22 +26,30 @@ from bus.events.registry import registry_router
 from bus.kafka.client import KafkaLogReader
 from bus.kafka.follower import Follower, ListTopics, OpenReader, Pace
 from bus.kafka.ports import LogReader, Record
+from bus.metrics import REGISTRY
 from bus.settings import Settings
-from consumers.dashboard.api import Refusal, Serving, router
+from consumers.dashboard.answers import Serving
+from consumers.dashboard.api import operation_routes, past_routes, value_routes
 from consumers.dashboard.cells import Cell, from_value
 from consumers.dashboard.definitions import Definitions
-from consumers.dashboard.state import PREFIX, Decode, State
+from consumers.dashboard.door import Door
+from consumers.dashboard.gate import Gate
+from consumers.dashboard.limits import Budget
+from consumers.dashboard.live import live_routes
+from consumers.dashboard.openapi import openapi
+from consumers.dashboard.recompute import Recomputer
+from consumers.dashboard.refusal import Refusal, refuse
+from consumers.dashboard.released import from_released
+from consumers.dashboard.revisions import Revisions
+from consumers.dashboard.sockets import MESSAGE_BYTES
+from consumers.dashboard.state import Decode, State
 from consumers.dashboard.stream import Hub, Limits
+from consumers.dashboard.views import View, Views
 
 _log = structlog.get_logger(__name__)
 
 _PAGE = Path(__file__).parent / "page"
 _GRACE_SECONDS = 3
-_SECURITY = (
-    (b"content-security-policy", b"default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"),
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-)
 
 
 def create(settings: Settings) -> Gateway:
@@ -53,7 +62,7 @@ def create(settings: Settings) -> Gateway:
         return await reader.topics()
 
     catalogue = Catalogue.load(settings.schemas_roots(), settings.only_agencies)
-    return Gateway(settings, lambda: KafkaLogReader(kafka), list_topics, decoder(catalogue), registry=registry_router(catalogue))
+    return Gateway(settings, lambda: KafkaLogReader(kafka), list_topics, Codec(catalogue), registry=registry_router(catalogue))
 
 
 async def serve(settings: Settings, announce: Callable[[str], None]) -> None:
@@ -61,14 +70,13 @@ async def serve(settings: Settings, announce: Callable[[str], None]) -> None:
     await create(settings).run(announce)
 
 
-def decoder(catalogue: Catalogue) -> Decode:
-    """Reads indicator values of that catalogue's schemas."""
-    codec = Codec(catalogue)
+def decoder(codec: Codec, make: Callable[[str, Mapping[str, object]], Cell] = from_value) -> Decode:
+    """Reads indicator values, or with another `make` other values of cells."""
 
     def decode(record: Record) -> Cell:
         assert record.key is not None
         assert record.value is not None
-        return from_value(record.key.decode("utf-8", "replace"), codec.decode(record.value, record.headers))
+        return make(record.key.decode("utf-8", "replace"), codec.decode(record.value, record.headers))
 
     return decode
 
@@ -81,27 +89,53 @@ class Gateway:
         settings: Settings,
         open_reader: OpenReader,
         list_topics: ListTopics,
-        decode: Decode,
+        codec: Codec,
         *,
         pace: Pace = Pace(),  # noqa: B008 - frozen
         registry: APIRouter | None = None,
     ) -> None:
+        """Raises `ConfigurationError` for settings that would show somebody too much, and for a faulty file of keys."""
         self._settings = settings
         self._pace = pace
         self._server: _Server | None = None
         self._failure: BaseException | None = None
         self.definitions = Definitions(settings.schemas_roots(), settings.connector_roots(), settings.only_agencies)
-        self.state = State(decode)
-        limits = Limits(max_clients=settings.gateway.max_clients, queue_cells=settings.gateway.queue_cells)
-        self.hub = Hub(self.state, limits)
+        asked, clock = settings.gateway, SystemClock()
+        self.door = Door(asked, clock)
 
-        async def values(reader: LogReader) -> Collection[str]:
-            """Of all topics those that may be shown: values of indicators; no lists, no registers, both of which are about single subjects."""
-            names = [topic for topic in await list_topics(reader) if topic.startswith(PREFIX)]
-            return [topic for topic in names if topic.removeprefix(PREFIX) not in self.definitions.hidden]
+        def follow(topics: ListTopics, state: State) -> Follower:
+            return Follower(open_reader, topics, state, clock=clock, pace=pace, on_round=self._changed)
 
-        self.follower = Follower(open_reader, values, self.state, clock=SystemClock(), pace=pace, on_round=self._changed)
+        limits = Limits(max_clients=asked.max_clients, queue_cells=asked.queue_cells)
+        released = decoder(codec, from_released)
+        self.views = Views(
+            self.door.roles,
+            self.definitions,
+            limits,
+            decode=decoder(codec),
+            decode_released=released,
+            list_topics=list_topics,
+            follow=follow,
+        )
+        self.budget = Budget(clock, per_second=asked.requests_per_second, burst=asked.burst, streams=asked.streams_per_client)
+        revisions = Revisions(open_reader, codec, asked.history_seconds)
+        self._serving = Serving(self.views.by_role, self.door, self.budget, revisions, Recomputer(settings))
         self.app = self._application(registry)
+
+    @property
+    def anonymous(self) -> View:
+        """What is known to who has no key."""
+        return self.views.by_role[self.door.anonymous]
+
+    @property
+    def hub(self) -> Hub:
+        """The streams of who has no key."""
+        return self.anonymous.hub
+
+    @property
+    def state(self) -> State:
+        """The cells of who has no key."""
+        return self.anonymous.state
 
     async def run(self, announce: Callable[[str], None]) -> None:
         """Serve until SIGINT, SIGTERM or `stop`. Raises `ConfigurationError` when the address cannot be had."""
@@ -116,8 +150,22 @@ class Gateway:
         with listener:
             shown = f"[{host}]" if ":" in host else host
             url = f"http://{shown}:{listener.getsockname()[1]}"
-            config = uvicorn.Config(self.app, log_config=None, access_log=False, timeout_graceful_shutdown=_GRACE_SECONDS, lifespan="on")
-            self._server = _Server(config, lambda: announce(url), self.hub.close)
+            # uvicorn tells of sockets with their whole address, tickets included; who asked for what is in the access log.
+            logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+            config = uvicorn.Config(
+                self.app,
+                log_config=None,
+                access_log=False,
+                timeout_graceful_shutdown=_GRACE_SECONDS,
+                lifespan="on",
+                ws="wsproto",
+                ws_max_size=MESSAGE_BYTES,
+                ws_per_message_deflate=False,
+            )
+            self._server = _Server(config, lambda: announce(url), self.views.close)
+            self.door.announce()
+            if self._settings.gateway.metrics_port:
+                start_http_server(self._settings.gateway.metrics_port, addr="127.0.0.1", registry=REGISTRY)
             loop = asyncio.get_running_loop()
             for number in (signal.SIGINT, signal.SIGTERM):
                 with suppress(ValueError, RuntimeError):  # a thread other than the main one has no signals
@@ -132,17 +180,19 @@ class Gateway:
             self._server.should_exit = True
 
     def _application(self, registry: APIRouter | None) -> FastAPI:
-        app = FastAPI(
-            title="Simpul: indikator",
-            version=__version__,
-            description="Every number is exact and carries the log positions that it was made of.",
-            docs_url=None,
-            redoc_url=None,
-            lifespan=self._lifespan,
-        )
-        app.add_middleware(_SecurityHeaders)
-        app.add_exception_handler(Refusal, _refuse)
-        app.include_router(router(Serving(self.state, self.follower, self.definitions, self.hub)))
+        app = FastAPI(version=__version__, docs_url=None, redoc_url=None, openapi_url=None, lifespan=self._lifespan)
+        asked = self._settings.gateway
+        app.add_middleware(Gate, door=self.door, budget=self.budget, access_log=asked.access_log)
+        app.add_exception_handler(Refusal, refuse)
+        for routes in (value_routes, past_routes, live_routes, operation_routes):
+            app.include_router(routes(self._serving))
+        described = openapi(app.routes, __version__, url=asked.public_url)
+
+        @app.get("/openapi.json", include_in_schema=False)
+        @app.get("/v1/openapi.json", include_in_schema=False)
+        async def description() -> Response:
+            return JSONResponse(described)
+
         if registry is not None:
             app.include_router(registry)
 
@@ -156,7 +206,8 @@ class Gateway:
     @asynccontextmanager
     async def _lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
         await self._refresh()
-        tasks = [asyncio.create_task(self.follower.run()), asyncio.create_task(self._watch())]
+        running = [follower.run() for follower in self.views.followers]
+        tasks = [asyncio.create_task(each) for each in (*running, self._watch())]
         for task in tasks:
             task.add_done_callback(self._ended)
         try:
@@ -167,24 +218,20 @@ class Gateway:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _watch(self) -> None:
-        """Look at the definition files and at the follower's health from time to time, and tell the clients."""
+        """Look at the files of definitions and keys and at the followers' health from time to time, and tell the clients."""
         while True:
             await self._refresh()
-            self._tell()
+            self.views.tell()
             await asyncio.sleep(min(1.0, self._pace.discover))
 
     async def _refresh(self) -> None:
         """An indicator that has become a register is shown no more, though its topic may still hold what it was."""
         await asyncio.to_thread(self.definitions.refresh)
-        if self.state.hide(self.definitions.hidden):
-            self.hub.wake()
+        await asyncio.to_thread(self.door.refresh)
+        self.views.refresh()
 
     def _changed(self) -> None:
-        self._tell()
-        self.hub.wake()
-
-    def _tell(self) -> None:
-        self.hub.say(self.follower.health(), self.definitions.digest)
+        self.views.tell()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
@@ -213,23 +260,3 @@ class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
-
-
-class _SecurityHeaders:
-    """Puts the security headers on every answer; unlike FastAPI's own middleware it does not stand between a stream and its client."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def secure(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *_SECURITY]
-            await send(message)
-
-        await self._app(scope, receive, secure)
-
-
-def _refuse(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, Refusal)
-    return error.response()

@@ -45,9 +45,7 @@ def select(cells: Sequence[Cell], parameters: Sequence[tuple[str, str]], dimensi
     return Page(part, len(chosen), _cursor(part[-1]) if more else None)
 
 
-def split(
-    parameters: Sequence[tuple[str, str]], dimensions: Sequence[str], own: Sequence[str]
-) -> tuple[Mapping[str, str], Selection]:
+def split(parameters: Sequence[tuple[str, str]], dimensions: Sequence[str], own: Sequence[str]) -> tuple[Mapping[str, str], Selection]:
     """The parameters of the route's `own`, each given once at most, and what the others select."""
     single: dict[str, str] = {}
     rest: list[tuple[str, str]] = []
@@ -83,14 +81,22 @@ def window_test(text: str) -> Callable[[Cell], bool]:
         if match:
             start, end = _period(match)
             return lambda cell: start <= cell.window_start < end and cell.window_end - cell.window_start <= end - start
-        if "T" not in text:
-            raise ValueError(text)
-        # An unescaped + of the offset arrives as a blank.
-        moment = datetime.fromisoformat(text.replace(" ", "+"))
+        exact = start_of(text)
     except (ValueError, OverflowError) as error:
         raise QueryError("malformed window", received=text, allowed=WINDOW_FORMS) from error
-    exact = moment if moment.tzinfo else moment.replace(tzinfo=LOCAL_ZONE)
     return lambda cell: cell.window_start == exact and not cell.now
+
+
+def start_of(text: str) -> datetime:
+    """When that period, or moment, begins. Raises `ValueError` for a text that is neither."""
+    match = _PERIOD.match(text)
+    if match:
+        return _period(match)[0]
+    if "T" not in text:
+        raise ValueError(text)
+    # An unescaped + of the offset arrives as a blank.
+    moment = datetime.fromisoformat(text.replace(" ", "+"))
+    return moment if moment.tzinfo else moment.replace(tzinfo=LOCAL_ZONE)
 
 
 def near(name: str, known: Sequence[str]) -> list[str]:

@@ -10,7 +10,6 @@ from bus.errors import SchemaViolation
 from bus.indicators.outputs import FINAL, PROVISIONAL
 from consumers.dashboard.cells import Cell, Order, integer, items, local, moment, text
 
-
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

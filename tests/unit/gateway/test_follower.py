@@ -12,7 +12,7 @@ from bus.kafka.ports import LogReader
 from bus.settings import GatewaySettings, Settings
 from bus.testing.memory import MemoryLog
 from consumers.dashboard.gateway import Gateway
-from tests.unit.gateway.feed import DECODE, QUICK, Client, gateway_over, listening, serving, until_ready, value
+from tests.unit.gateway.feed import CODEC, QUICK, Client, gateway_over, listening, serving, until_ready, value
 
 TOPIC = "indicators.dlh.x"
 
@@ -38,7 +38,7 @@ class Broker:
             raise TransientError("no broker at 127.0.0.1:9092")
 
     def gateway(self) -> Gateway:
-        return Gateway(Settings(gateway=GatewaySettings(port=0)), self.open_reader, self.topics, DECODE, pace=QUICK)
+        return Gateway(Settings(gateway=GatewaySettings(port=0)), self.open_reader, self.topics, CODEC, pace=QUICK)
 
 
 @pytest.fixture
@@ -148,6 +148,6 @@ async def test_a_fault_of_ours_ends_the_gateway() -> None:
         raise KeyError("ours")
 
     broker = Broker(MemoryLog())
-    gateway = Gateway(Settings(gateway=GatewaySettings(port=0)), broker.open_reader, broken, DECODE, pace=QUICK)
+    gateway = Gateway(Settings(gateway=GatewaySettings(port=0)), broker.open_reader, broken, CODEC, pace=QUICK)
     with pytest.raises(KeyError, match="ours"):
         await asyncio.wait_for(gateway.run(lambda url: None), 10)

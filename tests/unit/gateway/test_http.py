@@ -195,7 +195,7 @@ async def test_a_client_that_does_not_read_slows_nobody_and_is_not_remembered_in
     async with serving(gateway) as url, httpx.AsyncClient(base_url=url) as http:
         await until_ready(http)
         with socket.create_connection(("127.0.0.1", httpx.URL(url).port or 0)) as deaf:
-            deaf.sendall(b"GET /v1/stream HTTP/1.1\r\nHost: x\r\n\r\n")
+            deaf.sendall(b"GET /v1/stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
             await eventually(lambda: gateway.hub.clients == 1)
             async with listening(http, client := Client(), detail="brief"):
                 await eventually(lambda: client.token)

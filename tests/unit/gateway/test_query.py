@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from bus.clock import LOCAL_ZONE
 from bus.kafka.ports import Record
 from consumers.dashboard.cells import Cell
-from consumers.dashboard.query import QueryError, near, select, window_test
+from consumers.dashboard.query import near, select, window_test
+from consumers.dashboard.selection import QueryError
 from tests.unit.gateway.feed import DECODE, month, value
 
 
