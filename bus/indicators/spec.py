@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
@@ -17,6 +17,9 @@ from bus.indicators.windows import NOW, WINDOWS
 _NAME = r"^[a-z][a-z0-9_]*$"
 _LATE = re.compile(r"^(\d{1,4})(m|h|d|w)$")
 _SECONDS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+#: k for the public where a file says nothing, and for the role `internal` (cell sizes with precedents: 11, 10, 5; no Indonesian number is known).
+PUBLIC_THRESHOLD, INTERNAL_THRESHOLD = 10, 5
 
 Text = Annotated[str, Field(min_length=1)]
 
@@ -42,14 +45,49 @@ class SatuData(Section):
 
 
 class Publish(Section):
-    """How the public may see it (UU 14/2008): `class`, the smallest cell shown, licence, and how long after the window's end."""
+    """How the public may see it (UU 14/2008).
+
+    - `class`: berkala, serta_merta, setiap_saat or dikecualikan; of the last `basis` names the law it rests on and `until` the end of the
+      period that the uji konsekuensi set (art. 17 to 20): nothing of it is ever published.
+    - `min_cell`: k. Cells of 1 to k-1 persons are withheld, and what would give them away. 10 unless it is said; 0 only of what says
+      nothing of persons. `people`: what counts them, the events, the value (a sum of persons) or the denominator.
+    - `release`: the window at whose end numbers leave; "now": at once, only with min_cell = 0. By default a day, of serta_merta at once.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
 
     class_: Literal["berkala", "serta_merta", "setiap_saat", "dikecualikan"] = Field(alias="class")
-    min_cell: Annotated[int, Field(ge=0)] = 0
+    min_cell: Annotated[int, Field(ge=0)] | None = None
+    people: Literal["events", "value", "denominator"] = "events"
     licence: str = ""
-    release: str = ""
+    release: Literal["", "now", "1h", "1d", "1w", "1mo"] = ""
+    basis: str = ""
+    until: date | None = None
+
+    @property
+    def threshold(self) -> int:
+        """k for the public."""
+        return PUBLIC_THRESHOLD if self.min_cell is None else self.min_cell
+
+    @property
+    def internal_threshold(self) -> int:
+        """k for those inside who have no right to single cases."""
+        return min(INTERNAL_THRESHOLD, self.threshold)
+
+    @property
+    def release_window(self) -> str:
+        """`release`, or what it is where it is not said."""
+        return self.release or (NOW if self.class_ == "serta_merta" and not self.threshold else "1d")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Publish:
+        if self.class_ == "dikecualikan" and not (self.basis and self.until):
+            raise ValueError('class = "dikecualikan" needs basis (the law) and until (the end of its period), from the uji konsekuensi')
+        if self.class_ != "dikecualikan" and (self.basis or self.until):
+            raise ValueError('basis and until only go with class = "dikecualikan"')
+        if self.release == NOW and self.threshold:
+            raise ValueError('release = "now" would show single events: it only goes with min_cell = 0')
+        return self
 
 
 class ExampleEvent(Section):

@@ -1,0 +1,140 @@
+"""An auditor who is given everything that was published, and who is told besides which rows are up to date and where nobody ever was.
+
+What is true of each place at each release is a variable; all that is out are equations between sums of them. Linear programming then tells
+how little and how much each hidden cell, and each difference between two releases, may be. Nothing of `bus.disclosure` is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.optimize import linprog
+
+from bus.disclosure.released import Released
+from tests.unit.disclosure.world import K, Place, World
+
+Cell = tuple[str, bytes]
+#: A sum of variables: (release, place, what) -> coefficient.
+Sum = dict[tuple[int, Place, str], float]
+
+
+@dataclass
+class Auditor:
+    """`look` at each release, then `findings`."""
+
+    world: World
+    facts: list[tuple[Sum, float]] = field(default_factory=list)
+    limits: list[tuple[Sum, float]] = field(default_factory=list)
+    seen: list[dict[Cell, Released]] = field(default_factory=list)
+    cells: list[dict[Cell, Sequence[Place]]] = field(default_factory=list)
+    truth: list[dict[Place, tuple[int, int, int]]] = field(default_factory=list)
+
+    def look(self, public: Mapping[Cell, Released], current: set[Cell]) -> None:
+        """Everything that is out now; `current` are the rows that tell what is so now, whether or not they were published anew."""
+        release = len(self.seen)
+        outputs = {(each.indicator, each.key()): each for each in self.world.outputs()}
+        places = {
+            cell: found
+            for table in self.world.tables
+            for (key, found), cell in zip(self.world.cells(table).items(), [c for c in outputs if c[0] == table.id], strict=True)
+        }
+        self.seen.append(dict(public))
+        self.cells.append(places)
+        self.truth.append({p: (self.world.persons[p], self.world.changes[p], self.world.having[p]) for p in self.world.persons})
+        for cell in current:
+            row = public[cell]
+            assert row.n is not None
+            assert row.revision is not None
+            self.facts.append((self._sum(release, places[cell], "n"), row.n))
+            self.facts.append((self._sum(release, places[cell], "changes"), row.revision))
+            per = next(table.per for table in self.world.tables if table.id == cell[0])
+            if per:
+                self.facts.append((self._sum(release, places[cell], "having"), int(row.numerator or 0) / per))
+        for place, (n, changes, having) in self.truth[-1].items():
+            before = self.truth[release - 1].get(place) if release else None
+            self._bounds(release, place, known_before=before is not None)
+            if not n and not changes:
+                self.facts.append(({(release, place, "n"): 1.0}, 0))
+
+    @staticmethod
+    def _sum(release: int, places: Sequence[Place], what: str) -> Sum:
+        return {(release, place, what): 1.0 for place in places}
+
+    def _bounds(self, release: int, place: Place, *, known_before: bool) -> None:
+        """Nobody is counted below nothing, more with a property than there are, or moved without a change."""
+        now = {what: (release, place, what) for what in ("n", "changes", "having")}
+        self.limits.append(({now["having"]: 1.0, now["n"]: -1.0}, 0))
+        if not release:
+            self.limits.append(({now["n"]: 1.0, now["changes"]: -1.0}, 0))
+            return
+        # of a place that there was not, there was nobody: the variables are there all the same, and are nothing
+        then = {what: (release - 1, place, what) for what in ("n", "changes")}
+        if not known_before:
+            self.facts += [({variable: 1.0}, 0) for variable in then.values()]
+        moved = {now["changes"]: -1.0, then["changes"]: 1.0}
+        self.limits.append((moved, 0))
+        self.limits.append(({now["n"]: 1.0, then["n"]: -1.0, **moved}, 0))
+        self.limits.append(({now["n"]: -1.0, then["n"]: 1.0, **moved}, 0))
+
+    # what can be worked out
+
+    def findings(self) -> list[str]:
+        """Every hidden cell that is recovered to within k, and every difference of less than k that is."""
+        solve = _Solver(self.facts, self.limits)
+        return [*self._cells(solve), *self._differences(solve)]
+
+    def _cells(self, solve: _Solver) -> Iterator[str]:
+        for release, public in enumerate(self.seen):
+            for cell, row in public.items():
+                if row.suppressed:
+                    whats = ("n", "having") if any(t.per for t in self.world.tables if t.id == cell[0]) else ("n",)
+                    for what in whats:
+                        low, high = solve.range(self._sum(release, self.cells[release][cell], what))
+                        if high - low < K - 0.01:
+                            yield f"release {release}: {what} of suppressed {cell} lies between {low:g} and {high:g}"
+
+    def _differences(self, solve: _Solver) -> Iterator[str]:
+        for release in range(1, len(self.seen)):
+            for cell, row in self.seen[release - 1].items():
+                if row.suppressed:
+                    continue
+                places = self.cells[release][cell]
+                change: Sum = {**self._sum(release, places, "changes")}
+                change |= {(release - 1, place, "changes"): -1.0 for place in places if place in self.truth[release - 1]}
+                low, high = solve.range(change)
+                if high - low < K - 0.01 and high > 0.01 and low < K - 0.01:
+                    yield f"release {release}: the changes of {cell} are between {low:g} and {high:g}"
+
+
+class _Solver:
+    def __init__(self, facts: Sequence[tuple[Sum, float]], limits: Sequence[tuple[Sum, float]]) -> None:
+        names = {name for sums, _ in (*facts, *limits) for name in sums}
+        self._index = {name: number for number, name in enumerate(sorted(names, key=repr))}
+        self._equal, self._equals = self._matrix(facts)
+        self._below, self._belows = self._matrix(limits)
+
+    def _matrix(self, rows: Sequence[tuple[Sum, float]]) -> tuple[np.ndarray, np.ndarray]:
+        matrix = np.zeros((len(rows), len(self._index)))
+        for number, (sums, _) in enumerate(rows):
+            for name, coefficient in sums.items():
+                matrix[number, self._index[name]] += coefficient
+        return matrix, np.array([right for _, right in rows], dtype=float)
+
+    def range(self, sums: Sum) -> tuple[float, float]:
+        """The least and the most that a sum of variables can be."""
+        cost = np.zeros(len(self._index))
+        for name, coefficient in sums.items():
+            cost[self._index[name]] += coefficient
+        return self._least(cost), -self._least(-cost)
+
+    def _least(self, cost: np.ndarray) -> float:
+        found = linprog(
+            cost, A_ub=self._below, b_ub=self._belows, A_eq=self._equal if len(self._equals) else None,
+            b_eq=self._equals if len(self._equals) else None, bounds=(0, None), method="highs",
+        )  # fmt: skip
+        if found.status == 3:  # unbounded
+            return float("-inf")
+        assert found.status == 0, found.message
+        return float(found.fun)
