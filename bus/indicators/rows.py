@@ -43,7 +43,7 @@ def grouped(indicator: Indicator, fresh: Fresh) -> Groups:
         _WINDOW,
         *_expressions(indicator),
         *([_LATE] if late is not None else []),
-        *([OFFSET, pl.col("occurred_at").to_physical().alias(_AT)] if indicator.may_fault else []),
+        *([pl.col(OFFSET), pl.col("occurred_at").to_physical().alias(_AT)] if indicator.may_fault else []),
     )
     if indicator.may_fault:
         rows, found = _checked(indicator, rows, values)

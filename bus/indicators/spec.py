@@ -18,7 +18,7 @@ _NAME = r"^[a-z][a-z0-9_]*$"
 _LATE = re.compile(r"^(\d{1,4})(m|h|d|w)$")
 _SECONDS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
-#: k for the public where a file says nothing, and for the role `internal` (cell sizes with precedents: 11, 10, 5; no Indonesian number is known).
+#: k for the public where a file says nothing, and for the role `internal`: both have precedents; an Indonesian number is not known.
 PUBLIC_THRESHOLD, INTERNAL_THRESHOLD = 10, 5
 
 Text = Annotated[str, Field(min_length=1)]
@@ -81,8 +81,6 @@ class Publish(Section):
 
     @model_validator(mode="after")
     def _fits(self) -> Publish:
-        if self.class_ == "dikecualikan" and not (self.basis and self.until):
-            raise ValueError('class = "dikecualikan" needs basis (the law) and until (the end of its period), from the uji konsekuensi')
         if self.class_ != "dikecualikan" and (self.basis or self.until):
             raise ValueError('basis and until only go with class = "dikecualikan"')
         if self.release == NOW and self.threshold:

@@ -23,6 +23,7 @@ from bus.indicators.merge import MergeUnit
 from bus.indicators.outputs import export_rows
 from bus.indicators.partial import Partial, encode
 from bus.indicators.reference import References
+from bus.indicators.spec import PUBLIC_THRESHOLD
 from bus.indicators.windows import NOW
 from bus.testing.rule import Case, Rule, Unloadable, cases_of
 from bus.testing.workspace import Workspace
@@ -139,6 +140,30 @@ def personal_data_is_not_shown(subject: IndicatorSubject) -> Iterable[Problem]:
     yield from (problem for problem in subject.loaded[1] if problem.rule == "I09")
 
 
+def disclosure_is_controlled(subject: IndicatorSubject) -> Iterable[Problem]:
+    if not subject.family:
+        return
+    spec, publish = subject.family[-1].spec, subject.family[-1].spec.publish
+    where = f"{subject.path}: publish"
+    leaves = [each for each in subject.family if isinstance(each, Indicator)]
+    if publish.class_ == "dikecualikan":
+        for name, what in (("basis", "the law that it rests on"), ("until", "the date on which its period ends, e.g. 2031-12-31")):
+            if not getattr(publish, name):
+                yield Problem(where, f'{name} is missing: class = "dikecualikan" says what the uji konsekuensi set: {what}')
+        return
+    personal = [each.event_type for each in leaves if any(field.pii for field in subject.catalogue.types[each.event_type].fields.values())]
+    if personal and publish.threshold < PUBLIC_THRESHOLD:
+        yield Problem(where, f"min_cell = {publish.min_cell}: {personal[0]} has personal data; allowed: {PUBLIC_THRESHOLD} and more")
+    if spec.composite is not None:
+        for each in leaves:
+            if each.spec.publish.class_ == "dikecualikan":
+                yield Problem(where, f'class = {publish.class_!r}: it is made of {each.id}, which is dikecualikan; allowed: "dikecualikan"')
+            elif each.spec.publish.threshold > publish.threshold:
+                yield Problem(
+                    where, f"min_cell = {publish.threshold}: it is made of {each.id}; allowed: its {each.spec.publish.threshold} and more"
+                )
+
+
 def _halves(facts: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The facts as two sources: those of every other subject. Each counts its own sequence."""
     parity = pl.col("subject").rank("dense").mod(2)
@@ -185,6 +210,7 @@ RULES: tuple[Rule[IndicatorSubject], ...] = (
     Rule("I04", "folding two partitions and merging is folding both as one", partitions_add_up),
     Rule("I05", "a late event is applied and counted, however late", late_facts_count),
     Rule("I09", "persons are only told apart, and quasi identifiers only read when they were made coarse", personal_data_is_not_shown),
+    Rule("I10", "what is published of persons has its threshold, what is not its reason and period", disclosure_is_controlled),
     Rule("I06", "how it may be published is said, and what may be has its metadata of Satu Data", publication_is_explicit),
 )
 

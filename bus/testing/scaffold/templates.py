@@ -125,6 +125,8 @@ unit = "layanan"
 
 [publish]
 class = "dikecualikan"     # until it was decided how the public may see it
+basis = "UU 14/2008 Pasal 17 huruf h"   # the law that it rests on, as the uji konsekuensi says
+until = 2031-12-31         # and when its period ends
 
 [[examples]]
 about = "Two of one kind in January; a third person's in February is another row."
