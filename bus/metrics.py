@@ -116,6 +116,11 @@ stage_lag = Gauge(
 )
 cells = Gauge("bus_indicator_cells", "Cells held by the merge, by indicator.", ["indicator"], registry=REGISTRY)
 
+released_rows = Counter(
+    "bus_released_rows_total", "Rows written to the topics of the public, by whether they show numbers.", ["indicator", "outcome"],
+    registry=REGISTRY,
+)  # fmt: skip
+
 gateway_clients = Gauge("bus_gateway_clients", "Live streams open now.", registry=REGISTRY)
 gateway_sent = Counter("bus_gateway_events_sent_total", "Server-sent events written.", ["kind"], registry=REGISTRY)
 gateway_resumes = Counter("bus_gateway_resumes_total", "Streams opened, by how they could continue.", ["result"], registry=REGISTRY)

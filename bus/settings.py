@@ -79,6 +79,13 @@ class IngestSettings(_Section):
     metrics_port: int = Field(0, ge=0, le=65535, description="Prometheus port on 127.0.0.1; 0: none")
 
 
+class ReleaseSettings(_Section):
+    """Disclosure control: what the public gets."""
+
+    poll_seconds: float = Field(1.0, gt=0, description="how often the histories are looked at for what is to be let out")
+    metrics_port: int = Field(0, ge=0, le=65535, description="Prometheus port on 127.0.0.1; 0: none")
+
+
 class GatewaySettings(_Section):
     """The dashboard gateway."""
 
@@ -174,6 +181,7 @@ class Settings(_Section):
     kafka: KafkaSettings = KafkaSettings()
     streams: StreamsSettings = StreamsSettings()
     ingest: IngestSettings = IngestSettings()
+    release: ReleaseSettings = ReleaseSettings()
     gateway: GatewaySettings = GatewaySettings()
     alerts: AlertsSettings = AlertsSettings()
     archive: ArchiveSettings = ArchiveSettings()

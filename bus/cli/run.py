@@ -23,7 +23,7 @@ from bus.ops.inputs import parse_inputs
 from bus.ops.installation import Installation
 from bus.ops.lifeline import end_with_supervisor
 from bus.ops.logs import configure_logging
-from bus.ops.roles import CONNECTORS, STREAMS, file_sources, known_roles, run_connectors, run_consumer, run_streams
+from bus.ops.roles import CONNECTORS, RELEASE, STREAMS, file_sources, known_roles, run_connectors, run_consumer, run_release, run_streams
 from bus.ops.tree import run_tree
 from bus.settings import Settings
 
@@ -44,7 +44,8 @@ def register(app: typer.Typer) -> None:
 
 def run(
     role: Annotated[
-        str | None, typer.Argument(help="connectors, streams, or a consumer's role such as gateway or alerts; all of them when left out.")
+        str | None,
+        typer.Argument(help="connectors, streams, release, or a consumer's role such as gateway or alerts; all of them when left out."),
     ] = None,
     inputs: Inputs = None,
     until_idle: Annotated[bool, typer.Option("--until-idle", help="Process all input, wait until every number stands, then exit.")] = False,
@@ -60,7 +61,7 @@ def run(
     ] = False,
     lifeline: Lifeline = False,
 ) -> None:
-    """Run the bus: connectors, streams, gateway and alerts in one process tree, each started again whenever it dies.
+    """Run the bus: connectors, streams, release and the consumers in one process tree, each started again whenever it dies.
 
     [bold]Examples[/bold]
 
@@ -105,6 +106,8 @@ def _run_role(settings: Settings, role: str, inputs: Sequence[str], *, until_end
         run_async(run_connectors(settings, inputs, until_end=until_end, pace=pace))
     elif role == STREAMS:
         asyncio.run(run_streams(settings))
+    elif role == RELEASE:
+        run_async(run_release(settings))
     else:
         asyncio.run(run_consumer(settings, role))
 

@@ -82,7 +82,7 @@ class Group:
         """All of a unit that may be seen, if its time has come; or nothing."""
         now = self.places.window == NOW
         final = not now and at_us >= unit.end_us + self.late_us
-        ended = now or (unit.end_us <= at_us and since >= self.since)
+        ended = since >= self.since and (now or unit.end_us <= at_us)
         if not ended or (unit.past is not None and not (now or final)):
             return []
         rows = {name: list(each.values()) for name, each in sorted(unit.rows.items())}

@@ -75,7 +75,11 @@ def table_of(indicator: Indicator) -> Table:
     measure, kind = spec.measure, spec.measure.kind
     share = kind == "within" or (kind == "ratio" and measure.denominator == "1")
     per = 0 if not share else 100 if kind == "ratio" and re.search(r"\b100\b", measure.numerator or "") else 1
-    of = "" if kind in ("count", "within", "distinct") or measure.denominator == "1" else f"{measure.of} {measure.numerator} {measure.denominator}"
+    of = (
+        ""
+        if kind in ("count", "within", "distinct") or measure.denominator == "1"
+        else f"{measure.of} {measure.numerator} {measure.denominator}"
+    )
     clock = "" if spec.clock is None else str(spec.clock.model_dump())
     people = spec.publish.people
     return Table(
@@ -185,5 +189,5 @@ class Places:
 
 
 def depth_of(code: str | None) -> int:
-    """The level of a region: 1 for a kabupaten and for none, 2 for a kecamatan, 3 for a desa …"""
+    """The level of a region: 1 for a kabupaten and for none, 2 for a kecamatan, 3 for a desa, and so on."""
     return 1 if code is None else max(1, code.count("."))

@@ -15,6 +15,8 @@ CLAIMS = "bus.claims"
 CHECKPOINTS = "bus.checkpoints"
 CONTROL = "bus.control"
 AUDIT = "bus.audit"
+#: The cuts through the histories by which numbers were let out to the public.
+RELEASES = "bus.releases"
 EVENTS_PREFIX = "events."
 INDICATORS_PREFIX = "indicators."
 #: Every record that `indicators.<id>` ever got, kept for good.
@@ -56,15 +58,22 @@ class Topic:
 
 
 def declared_topics(
-    settings: Settings, event_types: Iterable[str], indicator_ids: Collection[str], agencies: Iterable[str], lists: Iterable[str] = ()
+    settings: Settings,
+    event_types: Iterable[str],
+    indicator_ids: Collection[str],
+    agencies: Iterable[str],
+    lists: Iterable[str] = (),
+    public: Iterable[str] = (),
 ) -> tuple[Topic, ...]:
-    """Every topic of this installation, sorted by name. `lists`: the indicators that compare registers, whose lists are restricted."""
+    """Every topic of this installation, sorted by name. `lists`: the indicators that compare registers, whose lists are restricted; `public`:
+    those that the public may see something of."""
     kafka = settings.kafka
     topics = [
         *(_topic(kafka, EVENTS_PREFIX + name, kafka.event_partitions, retention_ms=-1) for name in event_types),
         *(_topic(kafka, INDICATORS_PREFIX + name, 1, compact=True) for name in indicator_ids),
         *(_topic(kafka, HISTORY_PREFIX + name, 1, retention_ms=-1) for name in indicator_ids),
         *(_topic(kafka, LISTS_PREFIX + name, 1, compact=True) for name in lists),
+        *(_topic(kafka, PUBLIC_PREFIX + name, 1, compact=True) for name in public),
         *(_topic(kafka, QUARANTINE_PREFIX + name, 1, compact=True) for name in agencies),
         _topic(kafka, PARTIALS, kafka.partials_partitions, retention_ms=7 * _DAY_MS),
         _topic(kafka, SNAPSHOTS, SNAPSHOT_PARTITIONS, compact=True),
@@ -72,6 +81,7 @@ def declared_topics(
         _topic(kafka, CHECKPOINTS, 1, compact=True),
         _topic(kafka, CONTROL, 1, retention_ms=_DAY_MS),
         _topic(kafka, AUDIT, 1, retention_ms=-1),
+        _topic(kafka, RELEASES, 1, retention_ms=-1),
         _topic(kafka, live_changelog(settings), kafka.partials_partitions, compact=True),
     ]
     check_declared(topics)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+from bus.disclosure.tables import public
 from bus.errors import ConfigurationError, Problem
 from bus.events.catalogue import Catalogue
 from bus.events.codec import Codec
@@ -60,12 +61,17 @@ class Installation:
     def topics(self) -> tuple[Topic, ...]:
         """Every topic that has to be there."""
         lists = [each.id for each in self.indicators.values() if each.kind == "reconcile"]
-        return declared_topics(self.settings, self.catalogue.types, self.published, self.agencies, lists)
+        return declared_topics(self.settings, self.catalogue.types, self.published, self.agencies, lists, self.public)
 
     @property
     def published(self) -> Mapping[str, AnyIndicator]:
         """The indicators whose rows readers get: all but registers, which are about single subjects."""
         return {name: each for name, each in self.indicators.items() if each.kind != "register"}
+
+    @property
+    def public(self) -> Mapping[str, AnyIndicator]:
+        """The indicators that the public may see something of."""
+        return {name: each for name, each in self.published.items() if public(each)}
 
     @property
     def leaves(self) -> Mapping[str, Indicator]:

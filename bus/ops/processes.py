@@ -31,6 +31,11 @@ def streams_role() -> Role:
     return Role("streams", role_command("run", "streams"))
 
 
+def release_role() -> Role:
+    """Disclosure control: what the public gets."""
+    return Role("release", role_command("run", "release"))
+
+
 def consumer_role(name: str) -> Role:
     """A consumer that is found by its manifest, e.g. the gateway."""
     return Role(name, role_command("run", name))

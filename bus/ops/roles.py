@@ -22,14 +22,14 @@ from bus.ops.inputs import parse_inputs
 from bus.ops.wiring import connect
 from bus.settings import Settings
 
-CONNECTORS, STREAMS = "connectors", "streams"
+CONNECTORS, STREAMS, RELEASE = "connectors", "streams", "release"
 
 _log = structlog.get_logger(__name__)
 
 
 def known_roles(settings: Settings) -> tuple[str, ...]:
     """What `bus run <role>` can be."""
-    return (CONNECTORS, STREAMS, *sorted(load_consumers(settings.consumer_roots())))
+    return (CONNECTORS, STREAMS, RELEASE, *sorted(load_consumers(settings.consumer_roots())))
 
 
 async def run_connectors(settings: Settings, inputs: Sequence[str], *, until_end: bool, pace: float) -> None:
@@ -92,6 +92,11 @@ async def run_consumer(settings: Settings, role: str) -> None:
 async def run_streams(settings: Settings) -> None:
     """A worker until it is told to stop."""
     await importlib.import_module("bus.streams.running").run_streams(settings)
+
+
+async def run_release(settings: Settings) -> None:
+    """The release stage until it is told to stop."""
+    await importlib.import_module("bus.ops.release").run_release(settings)
 
 
 def file_sources(agencies: Mapping[str, Agency]) -> Mapping[str, tuple[str, ...]]:

@@ -11,7 +11,7 @@ import structlog
 from bus.ops.backfill import with_broker
 from bus.ops.inputs import Input
 from bus.ops.installation import Installation
-from bus.ops.processes import connectors_role, consumer_role, embedded_broker, streams_role
+from bus.ops.processes import connectors_role, consumer_role, embedded_broker, release_role, streams_role
 from bus.ops.supervisor import Supervisor, child_environ
 from bus.ops.wiring import apply_topics
 
@@ -34,6 +34,7 @@ async def run_tree(
         roles = [
             connectors_role([str(each) for each in inputs], pace=pace),
             streams_role(),
+            release_role(),
             *(consumer_role(name) for name, consumer in installation.consumers.items() if not consumer.rests(settings)),
         ]
         tree = await stack.enter_async_context(Supervisor(roles, child_environ(environ, **extra)))

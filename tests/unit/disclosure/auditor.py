@@ -35,7 +35,7 @@ class Auditor:
         """Everything that is out now; `current` are the rows that tell what is so now, whether or not they were published anew."""
         release = len(self.seen)
         outputs = {(each.indicator, each.key()): each for each in self.world.outputs()}
-        places = {
+        places: dict[Cell, Sequence[Place]] = {
             cell: found
             for table in self.world.tables
             for (key, found), cell in zip(self.world.cells(table).items(), [c for c in outputs if c[0] == table.id], strict=True)
@@ -52,7 +52,7 @@ class Auditor:
             per = next(table.per for table in self.world.tables if table.id == cell[0])
             if per:
                 self.facts.append((self._sum(release, places[cell], "having"), int(row.numerator or 0) / per))
-        for place, (n, changes, having) in self.truth[-1].items():
+        for place, (n, changes, _) in self.truth[-1].items():
             before = self.truth[release - 1].get(place) if release else None
             self._bounds(release, place, known_before=before is not None)
             if not n and not changes:

@@ -49,9 +49,9 @@ class Play:
         self.at = START + 31 * DAY
 
     def step(self, steps: Sequence[Step]) -> None:
-        for number, persons, having in steps:
+        for number, more, having in steps:
             where = self.places[number % len(self.places)]
-            persons = max(persons, -self.world.persons.get(where, 0))
+            persons = max(more, -self.world.persons.get(where, 0))
             self.world.add(where, persons, having, changes=None if persons else 1)
         for output in self.world.outputs():
             self.group.apply(output)
@@ -74,5 +74,3 @@ class Play:
             for cell, row in self.group.released.items()
             if not row.suppressed and cell not in hidden and (row.n, row.revision) == (now[cell].n, now[cell].revision)
         }
-
-

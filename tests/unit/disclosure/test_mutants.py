@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 import pytest
 
 from bus.disclosure import amounts, group, tree
 from bus.disclosure.group import Group
 from bus.disclosure.released import shown
-from bus.disclosure.tree import Amounts, Equation, Node, Tree
+from bus.disclosure.tree import Tree
 from tests.unit.disclosure.play import KINDS, SIZES, Play
 
 Patch = pytest.MonkeyPatch
@@ -46,7 +45,7 @@ def no_changes(patch: Patch) -> None:
 
 def unhiding(patch: Patch) -> None:
     """What hid before may show now."""
-    real = group.protect
+    real = tree.protect
     patch.setattr(group, "protect", lambda amounts, k, hidden=(): real(amounts, k))
 
 
@@ -81,7 +80,9 @@ def _findings(kind: str) -> Iterator[str]:
     for _ in range(_PLAYS):
         play = Play(*KINDS[kind])
         for number in range(dice.randint(1, 4)):
-            steps = [(dice.randrange(21), dice.choice(SIZES), dice.randint(0, 12)) for _ in range(dice.randint(1, 10 if number == 0 else 5))]
+            steps = [
+                (dice.randrange(21), dice.choice(SIZES), dice.randint(0, 12)) for _ in range(dice.randint(1, 10 if number == 0 else 5))
+            ]
             play.step(steps)
         yield from play.auditor.findings()
 

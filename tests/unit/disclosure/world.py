@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from bus.disclosure.tables import Table
@@ -87,7 +87,3 @@ def table(name: str, dims: Sequence[str] = (), *, region: bool = False, window: 
 
 def place(code: str | None = None, start: int = START, **dims: str | None) -> Place:
     return Place(start, tuple(sorted(dims.items())), code)
-
-
-def views(released: Mapping[tuple[str, bytes], object]) -> dict[tuple[str, bytes], object]:
-    return dict(released)
