@@ -67,9 +67,9 @@ def _counts(tables: Mapping[str, Table], places: Places, rows: Rows) -> list[_Co
                 node = places.node(tables[name], output)
                 if node is None:
                     continue
-                # the same persons at the same place: where a batch was read by halves, the newer row
-                if node not in found or output.revision > found[node][1].revision:
-                    found[node] = tables[name], output
+                known = found.setdefault(node, (tables[name], output))[1]
+                if (known.n, known.revision) != (output.n, output.revision):
+                    raise Inconsistent("the same persons, counted at different moments")
         levels = frozenset().union(*(places.levels_of(tables[name]) for name in names))
         counts.append(_Count(levels, {node: table for node, (table, _) in found.items()}, {node: row for node, (_, row) in found.items()}))
     return counts
@@ -86,13 +86,12 @@ def _changes(count: _Count, above: Mapping[Node, Node | None], persons: Mapping[
     marks = {node: past.marks.get((count.tables[node].id, node)) for node in persons}
     net = {node: each - (mark.persons if (mark := marks[node]) else 0) for node, each in persons.items()}
     shown = {node: mark.persons if (mark := marks[node]) else 0 for node in persons if marks[node] is None or node in past.seen}
-    if all(table.people == "events" for table in count.tables.values()):
-        of = {node: output.revision - (mark.revision if (mark := marks[node]) else 0) for node, output in count.outputs.items()}
-    else:
-        of = _moved(above, net)
+    bare = any(table.people != "events" for table in count.tables.values())
+    said = {node: output.revision - (mark.revision if (mark := marks[node]) else 0) for node, output in count.outputs.items()}
+    of = _moved(above, net) if bare else said
     before = Tree(Amounts(above, {node: max(0, each - net[node]) for node, each in persons.items()}))
     shown |= {rest: before.of.get(rest, 0) for node in persons if (rest := node._replace(rest=True)) not in past.hidden}
-    return Amounts(above, of, or_none=True, shown=shown, net=net)
+    return Amounts(above, of, or_none=True, shown=shown, net=net, bare=bare)
 
 
 def restless(amounts: Sequence[Amounts], k: int) -> bool:

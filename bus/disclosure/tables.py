@@ -15,13 +15,18 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from bus.disclosure.tree import Node
+from bus.events.schema import EventSchema
 from bus.indicators.compose import AnyIndicator
 from bus.indicators.indicator import Indicator
 from bus.indicators.outputs import Output
+from bus.indicators.partial import canonical
 from bus.indicators.windows import NOW, WINDOWS
 
 #: In which window a group is published first and foremost; the first of these that it has.
 _PREFERRED = ("1mo", "1d", "1w", "1q", "6mo", "1y", "1h", "15m", NOW)
+#: The measures of which it is proven what their rows give away. Those left out count few persons by many events (distinct), or show one
+#: person's value (min, max).
+_PROVEN = frozenset({"count", "sum", "mean", "weighted_mean", "ratio", "within", "index", "quantile", "age"})
 #: Levels of the region tree: kabupaten, kecamatan, desa, RW, RT.
 DEPTHS = 5
 #: The dimension of regions, by which rows add up.
@@ -75,18 +80,33 @@ def table_of(indicator: Indicator) -> Table:
     measure, kind = spec.measure, spec.measure.kind
     share = kind == "within" or (kind == "ratio" and measure.denominator == "1")
     per = 0 if not share else 100 if kind == "ratio" and re.search(r"\b100\b", measure.numerator or "") else 1
-    of = (
-        ""
-        if kind in ("count", "within", "distinct") or measure.denominator == "1"
-        else f"{measure.of} {measure.numerator} {measure.denominator}"
-    )
-    clock = "" if spec.clock is None else str(spec.clock.model_dump())
     people = spec.publish.people
+    counted = [indicator.event_type, people, spec.where or "", _measured(indicator), spec.clock and spec.clock.model_dump(mode="json")]
     return Table(
-        id=indicator.id, version=indicator.version, window=indicator.window, dims=tuple(sorted(spec.dimensions)),
-        region=bool(indicator.definition["region"]), counted=f"{people}|{spec.where or ''}|{of}|{clock}", people=people, per=per,
-        threshold=spec.publish.threshold, late_us=indicator.late_us, stock=spec.is_stock,
-    )  # fmt: skip
+        id=indicator.id,
+        version=indicator.version,
+        window=indicator.window,
+        dims=tuple(sorted(spec.dimensions)),
+        region=bool(indicator.definition["region"]),
+        counted=canonical(counted),
+        people=people,
+        per=per,
+        threshold=spec.publish.threshold,
+        late_us=indicator.late_us,
+        stock=spec.is_stock,
+    )
+
+
+def _measured(indicator: Indicator) -> list[str | None]:
+    """What of the measure decides whom it counts: nothing, where its fields are always there and each event counts once."""
+    measure, event = indicator.spec.measure, indicator.event
+    assert measure is not None
+    of = [measure.of] if isinstance(measure.of, str) else measure.of or []
+    fields = event.fields if isinstance(event, EventSchema) else {}
+    always = all(name in fields and not fields[name].node.nullable for name in of)
+    if indicator.spec.publish.people == "events" and (always or measure.kind == "distinct") and measure.denominator in (None, "1"):
+        return []
+    return [*of, measure.numerator, measure.denominator]
 
 
 def guarded(indicator: AnyIndicator) -> bool:
@@ -100,15 +120,22 @@ def public(indicator: AnyIndicator) -> bool:
 
 
 def groups(indicators: Iterable[AnyIndicator]) -> dict[str, tuple[Table, ...]]:
-    """The guarded tables by what they are about: an event, what happened in windows and what is the case now apart.
+    """The guarded tables by what they are about: an event; what happened in windows and what is the case now apart. Events of one agency
+    whose tables have the same shape are one group: they may well tell of the same persons at different steps.
 
-    A composite of such, and a stock's closings, are in none: what they give away is not proven, so they are not published.
+    A composite of such, a stock's closings, and measures that are not in `_PROVEN` are in none: it is not proven what they give away, so they
+    are not published.
     """
-    found: dict[str, list[Table]] = {}
+    events: dict[str, list[Table]] = {}
     for each in indicators:
-        if guarded(each) and isinstance(each, Indicator) and (each.window == NOW or not each.spec.is_stock) and each.kind != "register":
-            found.setdefault(f"{each.event_type}/{'now' if each.window == NOW else 'flow'}", []).append(table_of(each))
-    return {name: tuple(sorted(tables, key=lambda table: table.id)) for name, tables in sorted(found.items())}
+        if guarded(each) and isinstance(each, Indicator) and (each.window == NOW or not each.spec.is_stock) and each.kind in _PROVEN:
+            events.setdefault(f"{each.event_type}/{'now' if each.window == NOW else 'flow'}", []).append(table_of(each))
+    found: dict[str, list[Table]] = {}
+    shapes: dict[object, str] = {}
+    for name, tables in sorted(events.items()):
+        shape = name.partition(".")[0], base_window(tables), chain(tables)
+        found.setdefault(shapes.setdefault(shape, name), []).extend(tables)
+    return {name: tuple(sorted(tables, key=lambda table: table.id)) for name, tables in found.items()}
 
 
 def nested(finer: str, coarser: str) -> bool:

@@ -28,17 +28,18 @@ class Amounts:
 
     `above` gives the node that contains a node (None at the top) and has no `rest` nodes; they follow from the amounts. `of` holds what is
     counted, never below 0. What stays unknown in an equation must be at least k beyond `least` a hidden row; where `or_none`, nothing
-    at all will do too (nobody changed). `single`: a lone visible amount of 1..k-1 is to be hidden.
-    `shown` is, where the amounts are changes, what readers knew of a node's persons before, and `net` how many more they have become.
+    at all will do too (nobody changed).
+    `shown` is, where the amounts are changes, what readers knew of a node's persons before, and `net` how many more they have become. `bare`:
+    readers see no more of the changes than that, so it must not be few either.
     """
 
     above: Mapping[Node, Node | None]
     of: Mapping[Node, int]
     least: int = 0
     or_none: bool = False
-    single: bool = True
     shown: Mapping[Node, int] = field(default_factory=dict)
     net: Mapping[Node, int] | None = None
+    bare: bool = False
 
 
 class Inconsistent(ValueError):
@@ -79,7 +80,8 @@ class Tree:
 
     def primary(self, k: int) -> set[Node]:
         """The nodes that are few by themselves."""
-        return {node for node, count in self.of.items() if 0 < count < k} if self.amounts.single else set()
+        found = {node for node, count in self.of.items() if 0 < count < k}
+        return found | {node for node, net in self.net.items() if 0 < abs(net) < k} if self.amounts.bare else found
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +142,7 @@ def protect(amounts: Iterable[Amounts], k: int, hidden: Collection[Node] = ()) -
         more = {node for tree in trees for node in _wanting(tree, k, found)}
         if not more:
             return frozenset(found)
+        assert not more <= found, "nothing more can be hidden, and it is not enough"
         found |= more
 
 
@@ -171,6 +174,8 @@ def wide(tree: Tree, equation: Equation, k: int) -> bool:
         return True
     if total - sum(min(amounts.least, tree.of[leaf]) for leaf in equation.leaves if not leaf.rest) < k:
         return False
+    if amounts.bare and 0 < abs(sum(tree.net.get(leaf, 0) for leaf in equation.leaves)) < k:
+        return False
     return amounts.net is None or all(_room(tree, equation, leaf, total) >= k for leaf in equation.leaves if leaf in amounts.shown)
 
 
@@ -189,6 +194,9 @@ def _room(tree: Tree, equation: Equation, leaf: Node, changes: int) -> int:
 def _next(tree: Tree, equation: Equation, lone: Node | None) -> Node:
     """What to hide next: the smallest published node that bounds the equation, not within the node that is known; none left: its top."""
     if lone is not None and not equation.inner[lone]:
+        # nothing in it is unknown; the innermost such node has only published parts
+        while within := [part for part in tree.parts[lone] if part in equation.inner]:
+            lone = within[0]
         return min(tree.parts[lone], key=tree._rank)  # noqa: SLF001
     for node in sorted(equation.bounds, key=tree._rank):  # noqa: SLF001
         if lone is None or not _within(tree, node, lone):

@@ -38,7 +38,7 @@ def _code(*arguments: str) -> int:
     ("arguments", "message"),
     [
         (["run"], "make kafka"),
-        (["run", "cook"], "unknown role; known are: connectors, streams, "),
+        (["run", "cook"], "unknown role; known are: connectors, streams, release, "),
         (["run", "streams"], "no broker is named"),
         (["run", "--export", "out"], "only goes with --until-idle"),
         (["run", "--until-idle"], "needs at least one --input AGENCY=FOLDER"),

@@ -13,6 +13,7 @@ import numpy as np
 from scipy.optimize import linprog
 
 from bus.disclosure.released import Released
+from bus.disclosure.tables import Table
 from tests.unit.disclosure.world import K, Place, World
 
 Cell = tuple[str, bytes]
@@ -47,16 +48,25 @@ class Auditor:
             row = public[cell]
             assert row.n is not None
             assert row.revision is not None
+            table = self._table(cell)
+            if table.counted == "having":
+                self.facts.append((self._sum(release, places[cell], "having"), row.n))
+                continue
+            if table.people == "value":
+                self.facts.append((self._sum(release, places[cell], "n"), int(row.numerator or 0)))
+                continue
             self.facts.append((self._sum(release, places[cell], "n"), row.n))
             self.facts.append((self._sum(release, places[cell], "changes"), row.revision))
-            per = next(table.per for table in self.world.tables if table.id == cell[0])
-            if per:
-                self.facts.append((self._sum(release, places[cell], "having"), int(row.numerator or 0) / per))
+            if table.per:
+                self.facts.append((self._sum(release, places[cell], "having"), int(row.numerator or 0) / table.per))
         for place, (n, changes, _) in self.truth[-1].items():
             before = self.truth[release - 1].get(place) if release else None
             self._bounds(release, place, known_before=before is not None)
             if not n and not changes:
                 self.facts.append(({(release, place, "n"): 1.0}, 0))
+
+    def _table(self, cell: Cell) -> Table:
+        return next(table for table in self.world.tables if table.id == cell[0])
 
     @staticmethod
     def _sum(release: int, places: Sequence[Place], what: str) -> Sum:
@@ -66,6 +76,8 @@ class Auditor:
         """Nobody is counted below nothing, more with a property than there are, or moved without a change."""
         now = {what: (release, place, what) for what in ("n", "changes", "having")}
         self.limits.append(({now["having"]: 1.0, now["n"]: -1.0}, 0))
+        if any(table.people == "value" for table in self.world.tables):
+            return
         if not release:
             self.limits.append(({now["n"]: 1.0, now["changes"]: -1.0}, 0))
             return
@@ -82,15 +94,21 @@ class Auditor:
 
     def findings(self) -> list[str]:
         """Every hidden cell that is recovered to within k, and every difference of less than k that is."""
+        return list(self.search())
+
+    def search(self) -> Iterator[str]:
+        """The findings one by one."""
         solve = _Solver(self.facts, self.limits)
-        return [*self._cells(solve), *self._differences(solve)]
+        yield from self._cells(solve)
+        yield from self._differences(solve)
+        yield from self._others(solve)
 
     def _cells(self, solve: _Solver) -> Iterator[str]:
         for release, public in enumerate(self.seen):
             for cell, row in public.items():
                 if row.suppressed:
-                    whats = ("n", "having") if any(t.per for t in self.world.tables if t.id == cell[0]) else ("n",)
-                    for what in whats:
+                    table = self._table(cell)
+                    for what in ("having",) if table.counted == "having" else ("n", "having") if table.per else ("n",):
                         low, high = solve.range(self._sum(release, self.cells[release][cell], what))
                         if high - low < K - 0.01:
                             yield f"release {release}: {what} of suppressed {cell} lies between {low:g} and {high:g}"
@@ -100,12 +118,25 @@ class Auditor:
             for cell, row in self.seen[release - 1].items():
                 if row.suppressed:
                     continue
+                what = "n" if self._table(cell).people == "value" else "changes"
                 places = self.cells[release][cell]
-                change: Sum = {**self._sum(release, places, "changes")}
-                change |= {(release - 1, place, "changes"): -1.0 for place in places if place in self.truth[release - 1]}
+                change: Sum = {**self._sum(release, places, what)}
+                change |= {(release - 1, place, what): -1.0 for place in places if place in self.truth[release - 1]}
                 low, high = solve.range(change)
-                if high - low < K - 0.01 and high > 0.01 and low < K - 0.01:
-                    yield f"release {release}: the changes of {cell} are between {low:g} and {high:g}"
+                if high - low < K - 0.01 and max(abs(low), abs(high)) > 0.01 and min(abs(low), abs(high)) < K - 0.01:
+                    yield f"release {release}: the changes ({what}) of {cell} are between {low:g} and {high:g}"
+
+    def _others(self, solve: _Solver) -> Iterator[str]:
+        """Of whom one table tells and another does not."""
+        if not any(table.counted == "having" for table in self.world.tables):
+            return
+        for release, cells in enumerate(self.cells):
+            for cell, places in cells.items():
+                truth = sum(self.truth[release][place][0] - self.truth[release][place][2] for place in places)
+                without = self._sum(release, places, "n") | dict.fromkeys(self._sum(release, places, "having"), -1.0)
+                low, high = solve.range(without)
+                if 0 < truth < K and high - low < K - 0.01:
+                    yield f"release {release}: of {cell} those without lie between {low:g} and {high:g}"
 
 
 class _Solver:

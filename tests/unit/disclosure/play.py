@@ -26,8 +26,12 @@ LINKED = (
     ],
     [place(code, START + day * DAY, agency=agency) for code in DESA[:3] for day in (0, 1) for agency in ("p", "q")],
 )  # fmt: skip
+VALUES = ([table("x.dead", region=True, people="value")], [place(code) for code in DESA])
+#: Those with the property in a table of their own. What leaves a table and enters another one is audited at one release only.
+PARTS = ([table("x.all", region=True), table("x.some", region=True, counted="having")], [place(code) for code in DESA])
+ONCE = {"parts"}
 KINDS = {
-    "regions": REGIONS, "shares": SHARES, "now": NOW_REGIONS, "services": SERVICES, "linked": LINKED,
+    "regions": REGIONS, "shares": SHARES, "now": NOW_REGIONS, "services": SERVICES, "linked": LINKED, "values": VALUES, "parts": PARTS,
 }  # fmt: skip
 
 SIZES = [-12, -3, -1, 0, 1, 2, 3, 5, 8, 10, 12, 15, 40]

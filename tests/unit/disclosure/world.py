@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from bus.disclosure.tables import Table
 from bus.indicators.outputs import Output
@@ -59,12 +60,15 @@ class World:
 
     def _output(self, table: Table, key: tuple[int, tuple[str | None, ...]], places: Iterable[Place]) -> Output:
         n, revision, having = (sum(each[place] for place in places) for each in (self.persons, self.changes, self.having))
+        if table.counted == "having":
+            n = having
+        reports = sum(bool(self.changes[place]) for place in places) if table.people == "value" else n
         names = (*table.dims, "region") if table.region else table.dims
         numerator = having * table.per if table.per else n
         return Output(
             indicator=table.id, version=1, fingerprint="f", window_start_us=key[0], window_end_us=window_end(key[0], table.window),
             dimensions=dict(zip(names, key[1], strict=True)), value=str(numerator) if n else None, numerator=str(numerator),
-            denominator=str(n) if table.per else "1", n=n, revision=revision, status="provisional", evidence=(("events.x", 0, revision),),
+            denominator=str(n) if table.per else "1", n=reports, revision=revision, status="provisional", evidence=(("events.x", 0, revision),),
             watermarks={"s": key[0]},
         )  # fmt: skip
 
@@ -78,9 +82,18 @@ def above(code: str | None) -> list[str | None]:
     return found
 
 
-def table(name: str, dims: Sequence[str] = (), *, region: bool = False, window: str = "1mo", per: int = 0, counted: str = "all") -> Table:
+def table(
+    name: str,
+    dims: Sequence[str] = (),
+    *,
+    region: bool = False,
+    window: str = "1mo",
+    per: int = 0,
+    counted: str = "all",
+    people: Literal["events", "value"] = "events",
+) -> Table:
     return Table(
-        id=name, version=1, window=window, dims=tuple(sorted(dims)), region=region, counted=counted, people="events", per=per, threshold=K,
+        id=name, version=1, window=window, dims=tuple(sorted(dims)), region=region, counted=counted, people=people, per=per, threshold=K,
         late_us=7 * DAY, stock=window == NOW,
     )  # fmt: skip
 
