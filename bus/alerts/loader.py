@@ -95,7 +95,7 @@ def _subject(indicator: AnyIndicator) -> Subject:
     spec = indicator.spec
     return Subject(
         id=indicator.id, title={"id": spec.title.id, "en": spec.title.en}, unit=spec.unit, decimals=spec.decimals, window=spec.window,
-        dims=tuple(indicator.definition["dims"]), publish_class=spec.publish.class_, min_cell=spec.publish.min_cell,
+        dims=tuple(indicator.definition["dims"]), publish_class=spec.publish.class_, min_cell=spec.publish.threshold,
         release=spec.publish.release,
     )  # fmt: skip
 
