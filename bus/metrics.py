@@ -148,3 +148,15 @@ archive_stands = Gauge(
     ["kind"],
     registry=REGISTRY,
 )
+ppid_records = Counter(
+    "bus_ppid_records_total",
+    "Records of public topics taken into the open-data store, by outcome.",
+    ["indicator", "outcome"],
+    registry=REGISTRY,
+)
+ppid_datasets = Gauge(
+    "bus_ppid_datasets", "Datasets of the open-data store, by their state at the walidata gate.", ["state"], registry=REGISTRY
+)
+ppid_publications = Counter(
+    "bus_ppid_publications_total", "Times that a dataset was published, withdrawn or returned.", ["outcome"], registry=REGISTRY
+)

@@ -168,6 +168,25 @@ class ArchiveSettings(_Section):
         return Path(self.folder).expanduser().resolve() if self.folder else None
 
 
+class PpidSettings(_Section):
+    """The open-data store and portal of the PPID."""
+
+    host: str = Field("127.0.0.1", description="address to listen on; say 0.0.0.0 only behind a proxy")
+    port: int = Field(8083, ge=0, le=65535, description="port to listen on; 0: any free one")
+    database_url: SecretStr = Field(
+        SecretStr(""),
+        description="postgresql://user:password@host:port/database, or sqlite:////folder/file; empty: ppid.db in BUS_DATA_DIR",
+    )
+    base_url: str = Field("", description="the address by which the public knows the portal, https://…; empty: the one it listens on")
+    auto_publish: bool = Field(True, description="datasets that pass every check are published at once; false: walidata publish each")
+    publisher: str = Field("Pemerintah Kabupaten Boyolali", description="who publishes the catalogue")
+    publisher_url: str = Field("https://www.boyolali.go.id", description="the publisher's address")
+    contact: str = Field("ppid@boyolali.go.id", description="the PPID's e-mail address for questions about a dataset")
+    walidata: str = Field("Dinas Komunikasi dan Informatika", description="the walidata, who checks and spreads data (Perpres 39/2019)")
+    ckan_url: str = Field("", description="a CKAN portal that `bus ppid push` writes to")
+    ckan_key: SecretStr = Field(SecretStr(""), description="the API token at that portal")
+
+
 class LogSettings(_Section):
     """Logging (to standard error)."""
 
@@ -185,6 +204,7 @@ class Settings(_Section):
     gateway: GatewaySettings = GatewaySettings()
     alerts: AlertsSettings = AlertsSettings()
     archive: ArchiveSettings = ArchiveSettings()
+    ppid: PpidSettings = PpidSettings()
     log: LogSettings = LogSettings()
     overlay: tuple[Path, ...] = Field(
         (), description="folders outside the repository with connectors/, consumers/ or schemas/ (separated by :)"
