@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -15,7 +16,7 @@ from bus.indicators.windows import to_micros
 from bus.kafka.ports import Record
 from bus.kafka.topics import PUBLIC_PREFIX
 
-SCHEMA = "bus.public_value.v1"
+_DECIMAL = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,9 @@ def observation(cell: str, values: Mapping[str, object]) -> Observation:
     def shown(name: str) -> str | None:
         return None if withheld else cast("str | None", values[name])
 
+    for name in ("value", "numerator", "denominator", "error"):
+        if (text := shown(name)) is not None and not _DECIMAL.fullmatch(text):
+            raise SchemaViolation(f"{name} is no decimal", field=name, rule="not_a_number", allowed="a decimal number, as -12.5")
     pairs = cast("list[dict[str, str | None]]", values["dimensions"])
     evidence = cast("list[dict[str, object]]", [] if withheld else values["evidence"])
     return Observation(
