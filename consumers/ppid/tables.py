@@ -77,6 +77,7 @@ dataset = sa.Table(
     sa.Column("state", sa.String(20), nullable=False),
     sa.Column("note", sa.Text, nullable=False),
     sa.Column("evidence", sa.String(64), nullable=False),  # digest of what the last check looked at
+    sa.Column("held", sa.Boolean, nullable=False),  # given back by a person: only a person publishes it again
     sa.Column("approved", sa.Text),
     sa.Column("first_published_us", _Micros),
     sa.Column("changed_us", _Micros, nullable=False),
