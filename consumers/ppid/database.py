@@ -79,7 +79,8 @@ def _ours() -> Iterator[None]:
     except BusError:
         raise
     except IntegrityError as error:
-        raise FatalError(f"the open-data database refuses a row: {error.orig}") from error
+        # another process was quicker with the same row: what stands is read again
+        raise TransientError(f"the open-data database has the row already: {' '.join(str(error.orig).split())[:200]}") from error
     except (SQLAlchemyError, OSError, sqlite3.Error) as error:
         raise _translated(error) from error
 

@@ -42,7 +42,7 @@ def harmless(text: str) -> str:
 
 def csv_file(sheet: Sheet) -> bytes:
     """RFC 4180 in UTF-8, with the byte order mark by which spreadsheets know it. Texts that look like formulas are made harmless."""
-    return b"\xef\xbb\xbf" + _csv([column.name for column in sheet.columns], (_safe(sheet.columns, row) for row in sheet.rows))
+    return b"\xef\xbb\xbf" + lines([column.name for column in sheet.columns], (_safe(sheet.columns, row) for row in sheet.rows))
 
 
 def json_file(sheet: Sheet, metadata: Metadata, vintage: str) -> bytes:
@@ -104,7 +104,7 @@ def sdmx_file(sheet: Sheet, metadata: Metadata, agency: str = "BOYOLALI") -> byt
             harmless(metadata.unit), str(metadata.decimals), _text(record["n"]),
         ]  # fmt: skip
 
-    return _csv(head, map(line, sheet.records()))
+    return lines(head, map(line, sheet.records()))
 
 
 def zipped(members: Mapping[str, bytes]) -> bytes:
@@ -120,7 +120,8 @@ def zipped(members: Mapping[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def _csv(head: Sequence[str], rows: Iterable[Sequence[str]]) -> bytes:
+def lines(head: Sequence[str], rows: Iterable[Sequence[str]]) -> bytes:
+    """A head and rows as CSV (RFC 4180) in UTF-8."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(head)

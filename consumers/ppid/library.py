@@ -65,6 +65,7 @@ class Library:
         self._seen: Mapping[Path, tuple[int, int]] = {}
         self._cards: dict[str, tuple[tuple[object, ...], Card | None]] = {}
         self._lock = threading.Lock()
+        self._checking = threading.Lock()
 
     @property
     def now_us(self) -> int:
@@ -102,24 +103,26 @@ class Library:
 
     def examine(self, changed: Collection[str] | None = None) -> None:
         """Check the datasets that have data (None: all of them, else those named) and let the gate move them."""
-        standings, logs = self.gate.standings(), self.store.logs()
-        for indicator, state in sorted(logs.items()):
+        with self._checking:
+            self._examine(changed)
+
+    def _examine(self, changed: Collection[str] | None) -> None:
+        for indicator, state in sorted(self.store.logs().items()):
             metadata = self.directory.datasets.get(indicator)
             if metadata is None or not state.moment_us or (changed is not None and indicator not in changed):
                 continue
             after = self.gate.examine(self.judgement(indicator), auto=self.settings.ppid.auto_publish, now_us=self.now_us)
             if after is not None:
                 _log.info("ppid.dataset", dataset=indicator, state=after.state)
-        if changed is None or changed or not standings:
-            found = [standing.state for standing in self.gate.standings().values()]
-            for name in STATES:
-                metrics.ppid_datasets.labels(state=name).set(found.count(name))
+        found = [standing.state for standing in self.gate.standings().values()]
+        for name in STATES:
+            metrics.ppid_datasets.labels(state=name).set(found.count(name))
 
     # what the public sees
 
     def published(self) -> Mapping[str, Standing]:
         """The datasets that the public sees, by id. An excluded class is never among them, whatever was approved once."""
-        return {id_: each for id_, each in self.gate.standings().items() if each.approved is not None and not self._excluded(id_)}
+        return {id_: each for id_, each in self.gate.standings().items() if each.approved is not None and not self.excluded(id_)}
 
     def cards(self) -> list[Card]:
         """All published datasets that have a vintage, by id."""
@@ -139,7 +142,8 @@ class Library:
             return None
         return self.shelf.volume(standing.approved, self.directory.regions, moment_us)
 
-    def _excluded(self, indicator: str) -> bool:
+    def excluded(self, indicator: str) -> bool:
+        """Whether the dataset is declared as one that nobody publishes."""
         declared = self.directory.datasets.get(indicator)
         return declared is not None and declared.publish_class == EXCLUDED
 

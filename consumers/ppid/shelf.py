@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from bus.settings import PpidSettings
 from consumers.ppid import files, package, tables
@@ -119,8 +121,9 @@ class Shelf:
             grown = sa.and_(_A.position != 0, _A.position < position) if position else _A.position != 0
             here = (_A.indicator == indicator, _A.generation == generation, _A.moment_us == moment, _A.name == ending)
             connection.execute(sa.delete(tables.artefact).where(*here, grown))
-            connection.execute(sa.delete(tables.artefact).where(*_place(volume), _A.name == ending))
-            connection.execute(sa.insert(tables.artefact).values(**row))
+            # several threads and processes may make the same file at once, with the same bytes
+            insert = sqlite_insert if connection.dialect.name == "sqlite" else postgresql_insert
+            connection.execute(insert(tables.artefact).values(**row).on_conflict_do_nothing())
 
         self._store.database.write(work)
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
 
 from bus.clock import LOCAL_ZONE, SystemClock
 from bus.events.catalogue import Catalogue
@@ -12,11 +16,12 @@ from bus.events.codec import Codec
 from bus.indicators.partial import canonical
 from bus.indicators.windows import to_micros
 from bus.kafka.ports import LogReader, Message
-from bus.settings import ROOT
+from bus.settings import ROOT, Settings
 from bus.testing.memory import MemoryLog
 from consumers.ppid.database import Database
 from consumers.ppid.follower import Follower, Pace
 from consumers.ppid.observations import decoder
+from consumers.ppid.portal import Portal
 from consumers.ppid.store import Store
 
 CATALOGUE = Catalogue.load([ROOT / "schemas"])
@@ -91,3 +96,31 @@ def follower_of(log: MemoryLog, database: Database, told: list[Collection[str]] 
             told.append(changed)
 
     return Follower(opener(log), topics_of, Store(database), DECODE, clock=SystemClock(), pace=QUICK, on_round=on_round)  # type: ignore[arg-type]
+
+
+def portal_over(log: MemoryLog, url: str, tmp_path: Path, **ppid: object) -> Portal:
+    """A portal that follows that log into that database, on a free port."""
+    settings = Settings.model_validate({"ppid": {"port": 0, "database_url": url, **ppid}, "data_dir": tmp_path})
+    return Portal(settings, opener(log), topics_of, pace=QUICK)  # type: ignore[arg-type]
+
+
+@asynccontextmanager
+async def serving(portal: Portal) -> AsyncIterator[str]:
+    """Serve it with uvicorn until the first dataset is examined; the URL."""
+    url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    task = asyncio.create_task(portal.run(url.set_result))
+    task.add_done_callback(lambda _ended: url.done() or url.cancel())
+    try:
+        yield await url
+    finally:
+        portal.stop()
+        await task
+
+
+async def until_ready(client: httpx.AsyncClient, datasets: int = 1) -> None:
+    """Wait until so many datasets are published."""
+    async with asyncio.timeout(30):
+        while len((await client.get("/api/datasets")).json().get("datasets", ())) < datasets:
+            await asyncio.sleep(0.02)
+        while (await client.get("/healthz")).status_code != 200:
+            await asyncio.sleep(0.02)
