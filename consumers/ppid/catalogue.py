@@ -165,6 +165,9 @@ def _service(graph: Graph, cards: Sequence[Card], settings: PpidSettings, addres
     _say(graph, node, DCAT.endpointURL, _typed(graph, URIRef(f"{addresses.base}/api/3/action/"), RDFS.Resource))
     _say(graph, node, DCAT.endpointDescription, _typed(graph, URIRef(f"{addresses.base}/openapi.json"), RDFS.Resource))
     _say(graph, node, DCTERMS.publisher, publisher)
+    _say(graph, node, DCAT.theme, _theme(graph))
+    _say(graph, node, DCAT.keyword, Literal("api", "id"), Literal("data terbuka", "id"))
+    _say(graph, node, DCTERMS.conformsTo, _standard(graph, "https://docs.ckan.org/en/2.11/api/", "CKAN Action API v3"))
     _say(graph, node, DCAT.contactPoint, _contact(graph, settings, addresses))
     _say(graph, node, DCTERMS.accessRights, _concept(graph, "access-right", "PUBLIC", DCTERMS.RightsStatement))
     _say(graph, node, DCAT.servesDataset, *(URIRef(addresses.dataset(card.id)) for card in cards))
@@ -177,13 +180,14 @@ def _publisher(graph: Graph, settings: PpidSettings, addresses: Addresses) -> UR
     node = URIRef(settings.publisher_url)
     _say(graph, node, RDF.type, FOAF.Agent)
     _say(graph, node, FOAF.name, Literal(settings.publisher, "id"))
-    _say(graph, node, DCTERMS.type, _concept(graph, "corporate-body-classification", "LOCAL_GOV", SKOS.Concept))
+    _say(graph, node, DCTERMS.type, _adms(graph, "publishertype", "LocalAuthority"))
     return node
 
 
 def _agency(graph: Graph, metadata: Metadata, addresses: Addresses) -> URIRef:
     node = URIRef(addresses.agency(metadata.agency))
     _say(graph, node, RDF.type, FOAF.Agent)
+    _say(graph, node, DCTERMS.type, _adms(graph, "publishertype", "LocalAuthority"))
     _say(graph, node, FOAF.name, *(Literal(text, language) for language, text in metadata.agency_title.items()))
     return node
 
@@ -200,6 +204,7 @@ def _location(graph: Graph, place: Place) -> URIRef:
     node = URIRef(f"{_EU}country/IDN")
     _say(graph, node, RDF.type, DCTERMS.Location)
     _say(graph, node, SKOS.prefLabel, Literal(f"Kabupaten {place.name}, Jawa Tengah, Indonesia", "id"))
+    _say(graph, node, SKOS.inScheme, URIRef(f"{_EU}country"))
     _say(graph, node, DCTERMS.identifier, Literal(place.code))
     return node
 
@@ -217,6 +222,7 @@ def _licence(graph: Graph, metadata: Metadata) -> URIRef:
     node = URIRef(f"{_EU}licence/{name}")
     _say(graph, node, RDF.type, DCTERMS.LicenseDocument)
     _say(graph, node, DCTERMS.title, Literal(title, "en"))
+    _say(graph, node, DCTERMS.type, _adms(graph, "licencetype", "PublicDomain" if metadata.licence == "CC0-1.0" else "Attribution"))
     _say(graph, node, OWL.sameAs, URIRef(address))
     return node
 
@@ -246,8 +252,17 @@ def _language(graph: Graph) -> URIRef:
 
 def _concept(graph: Graph, scheme: str, code: str, kind: URIRef) -> URIRef:
     node = _typed(graph, URIRef(f"{_EU}{scheme}/{code}"), kind)
+    _say(graph, node, SKOS.inScheme, URIRef(f"{_EU}{scheme}"))
     if kind == SKOS.Concept:
         _say(graph, node, SKOS.prefLabel, Literal(code, "en"))
+    return node
+
+
+def _adms(graph: Graph, scheme: str, code: str) -> URIRef:
+    """A concept of ADMS, by which DCAT-AP tells kinds of publishers and licences."""
+    node = _typed(graph, URIRef(f"http://purl.org/adms/{scheme}/{code}"), SKOS.Concept)
+    _say(graph, node, SKOS.prefLabel, Literal(code, "en"))
+    _say(graph, node, SKOS.inScheme, _typed(graph, URIRef(f"http://purl.org/adms/{scheme}/1.0"), SKOS.ConceptScheme))
     return node
 
 

@@ -45,8 +45,7 @@ def dataset_view(
     """One dataset in one of its vintages."""
     metadata, sheet, vintage = card.metadata, volume.sheet, volume.vintage
     _, licence_url, _, licence = LICENCES[metadata.licence]
-    records = sheet.records()
-    newest_first = records[::-1][:_PREVIEW_ROWS]
+    newest_first = [list(row) for row in reversed(sheet.rows[-_PREVIEW_ROWS:])]
     files = [
         {
             "name": f"{card.id}.{ending}", "label": FORMATS[ending].label, "about": FORMATS[ending].about, "bytes": each.size,
@@ -72,7 +71,7 @@ def dataset_view(
             {"name": c.name, "kind": c.kind, "about": {"id": c.about_id, "en": c.about_en}, "dimension": c.dimension} for c in sheet.columns
         ],
         "rows": newest_first,
-        "total": len(records),
+        "total": len(sheet.rows),
         "withheld": sum(row.said.suppressed for row in volume.table.rows),
         "chart": chart(volume),
         "vintage": {

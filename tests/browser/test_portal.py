@@ -1,0 +1,67 @@
+"""The open-data page in a real browser: search and facets, a dataset with its editions, two languages, a narrow screen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from bus.testing.memory import MemoryLog
+from tests.browser.test_page import Page
+from tests.unit.ppid.feed import PM10, local, portal_over, public, released, serving, until_ready
+
+_HEADS = {"/": "Open data of the PPID", "/dip": "List of public information", "/changelog": "Change log"}
+EVIL = "<img src=x onerror=alert(1)>"
+
+
+@pytest.fixture
+async def log() -> MemoryLog:
+    log = MemoryLog({f"public.{PM10}": 1, "public.dlh.pm10_mean": 1})
+    await log.send(
+        [
+            public("60", at=released(1)),
+            public("5", at=released(1), indicator="dlh.pm10_mean"),
+            public("61.5", at=released(8), revision=2),
+            public("12", at=released(8), window=(local(2026, 2), local(2026, 3))),
+            public(None, at=released(8), dimensions={"station": EVIL}),
+        ]
+    )
+    return log
+
+
+async def test_a_citizen_finds_reads_and_goes_back_in_time(browser: Any, log: MemoryLog, tmp_path: Path) -> None:
+    page = Page(browser)
+    async with serving(portal_over(log, f"sqlite:///{tmp_path / 'ppid.db'}", tmp_path)) as url, httpx.AsyncClient(base_url=url) as http:
+        await until_ready(http, 2)
+        await page.open(url)
+        await page.sees(".result h2", "Nilai tertinggi indeks PM10 per bulan")
+        assert len(await page.texts(".result")) == 2
+        await page.script("const s = document.getElementById('search'); s.value = 'tertinggi'; s.dispatchEvent(new Event('input'))")
+        await page.sees(".count", "1 dataset")
+        assert await page.script("return location.search") == "?q=tertinggi"
+        await page.click(".result h2 a")
+        await page.sees("h1", "Nilai tertinggi indeks PM10 per bulan")
+        await page.sees("td.number", "61,5")
+        assert await page.texts("td.withheld") == ["ditahan"]
+        assert EVIL in await page.texts("td")  # as text, not as an element
+        assert await page.script("return document.querySelectorAll('td img').length") == 0
+        assert await page.script("return document.querySelectorAll('.chart path.line').length") > 0
+        assert len(await page.texts(".files a[download]")) == 5
+        await page.click("[data-language='en']")
+        await page.sees("h1", "Highest PM10 index per month")
+        await page.sees("td.number", "61.5")
+        await page.script("const s = document.getElementById('vintage'); s.selectedIndex = 1; s.dispatchEvent(new Event('change'))")
+        await page.sees("td.number", "60")
+        await page.sees(".note a", "Open the newest edition")
+        for path in ("/", f"/dataset/{PM10}", "/dip", "/changelog"):
+            driver = browser
+            driver.execute_cdp_cmd(
+                "Emulation.setDeviceMetricsOverride", {"width": 360, "height": 800, "deviceScaleFactor": 1, "mobile": True}
+            )
+            await page.open(url + path)
+            await page.sees("h1", _HEADS.get(path, "Highest PM10 index per month"))
+            assert await page.script("return document.documentElement.scrollWidth") <= 360, path
+        logged = [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+        assert logged == []
