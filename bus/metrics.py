@@ -155,7 +155,7 @@ ppid_records = Counter(
     registry=REGISTRY,
 )
 ppid_datasets = Gauge(
-    "bus_ppid_datasets", "Datasets of the open-data store, by their state at the walidata gate.", ["state"], registry=REGISTRY
+    "bus_ppid_datasets", "Datasets of the open-data store, by where they stand at the walidata gate.", ["outcome"], registry=REGISTRY
 )
 ppid_publications = Counter(
     "bus_ppid_publications_total", "Times that a dataset was published, withdrawn or returned.", ["outcome"], registry=REGISTRY

@@ -43,6 +43,7 @@ class ConsumerManifest(BaseModel):
     title: _Text
     summary: Annotated[str, StringConstraints(min_length=50)]
     factory: _Factory
+    commands: _Factory | None = None
     topics: tuple[_Text, ...] = Field(min_length=1)
     settings: tuple[_Text, ...] = ()
     #: Of its settings those without which `bus run` leaves the role out.

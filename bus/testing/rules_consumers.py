@@ -31,14 +31,17 @@ def factory_exists(folder: Path) -> Iterable[Problem]:
     manifest, _ = _read(folder)
     if manifest is None:
         return
-    module, _, function = manifest.factory.partition(":")
-    path = folder.parent.parent.joinpath(*module.split(".")).with_suffix(".py")
-    if not path.is_file():
-        yield Problem(str(folder / MANIFEST), f"factory {manifest.factory!r}: there is no file {path}")
-    elif function not in {
-        node.name for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, (ast.FunctionDef, ast.ClassDef))
-    }:
-        yield Problem(str(folder / MANIFEST), f"factory {manifest.factory!r}: {path} defines no {function}")
+    for key, place in (("factory", manifest.factory), ("commands", manifest.commands)):
+        if place is None:
+            continue
+        module, _, function = place.partition(":")
+        path = folder.parent.parent.joinpath(*module.split(".")).with_suffix(".py")
+        if not path.is_file():
+            yield Problem(str(folder / MANIFEST), f"{key} {place!r}: there is no file {path}")
+        elif function not in {
+            node.name for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, (ast.FunctionDef, ast.ClassDef))
+        }:
+            yield Problem(str(folder / MANIFEST), f"{key} {place!r}: {path} defines no {function}")
 
 
 def needs_exist(folder: Path) -> Iterable[Problem]:
@@ -78,7 +81,7 @@ def _read(folder: Path) -> tuple[ConsumerManifest | None, list[Problem]]:
 
 RULES: tuple[Rule[Path], ...] = (
     Rule("G01", "a consumer's manifest is valid and its id is the folder's name", manifests_are_valid),
-    Rule("G02", "a consumer's factory exists", factory_exists),
+    Rule("G02", "a consumer's factory exists, and what brings its commands", factory_exists),
     Rule("G03", "a consumer reads topics it may read and names settings that exist", needs_exist),
 )
 

@@ -16,7 +16,9 @@ from bus.testing.rule import Case, Rule, cases_of
 from bus.testing.workspace import Workspace
 
 #: Base units and what is counted where no unit exists; `_total` is what the client appends to a counter.
-SUFFIXES = ("_total", "_seconds", "_bytes", "_ratio", "_info", "_records", "_messages", "_cells", "_clients", "_episodes")
+SUFFIXES = (
+    "_total", "_seconds", "_bytes", "_ratio", "_info", "_records", "_messages", "_cells", "_clients", "_episodes", "_datasets",
+)  # fmt: skip
 #: Labels come from closed sets: never an id, a file name or anything else that data can make up.
 LABELS = frozenset(
     {

@@ -116,7 +116,7 @@ class Library:
                 _log.info("ppid.dataset", dataset=indicator, state=after.state)
         found = [standing.state for standing in self.gate.standings().values()]
         for name in STATES:
-            metrics.ppid_datasets.labels(state=name).set(found.count(name))
+            metrics.ppid_datasets.labels(outcome=name).set(found.count(name))
 
     # what the public sees
 

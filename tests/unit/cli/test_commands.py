@@ -13,7 +13,7 @@ import typer
 
 from bus import __version__
 from bus.cli.app import app, main
-from bus.cli.commands import MODULES, commands_of
+from bus.cli.commands import MODULES, brought, commands_of
 from bus.cli.context import impatient
 from bus.errors import ConfigurationError
 from bus.ops.backfill import prepare_folder
@@ -112,7 +112,7 @@ def test_the_version_and_the_help_of_every_command_are_there(capsys: pytest.Capt
     assert _code("--version") == 0
     assert capsys.readouterr().out.strip() == f"bus {__version__}"
     names = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
-    assert names == sorted(MODULES)
+    assert names == sorted([*MODULES, *brought()])
     for name in names:
         assert _code(name, "--help") == 0
         assert "Usage: bus" in capsys.readouterr().out
@@ -121,6 +121,19 @@ def test_the_version_and_the_help_of_every_command_are_there(capsys: pytest.Capt
 @pytest.mark.parametrize("module", sorted(set(MODULES.values())))
 def test_each_module_has_the_commands_that_it_is_looked_in_for(module: str) -> None:
     assert sorted(commands_of(module)) == sorted(name for name, where in MODULES.items() if where == module)
+
+
+def test_a_consumer_of_an_overlay_brings_commands(tmp_path: Path) -> None:
+    folder = tmp_path / "consumers" / "papan"
+    folder.mkdir(parents=True)
+    (folder / "consumer.toml").write_text('id = "papan"\nrole = "papan"\ncommands = "consumers_papan:register"\n')
+    (tmp_path / "consumers_papan.py").write_text(
+        "def register(group):\n    @group.command('hallo')\n    def hallo(name: str) -> None:\n        print('selamat datang', name)\n"
+    )
+    command = [sys.executable, "-m", "bus", "papan", "hallo", "Boyolali"]
+    environ = {**os.environ, "BUS_OVERLAY": str(tmp_path)}
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=environ)
+    assert (ended.returncode, ended.stdout) == (0, "selamat datang Boyolali\n"), ended.stderr
 
 
 def test_what_one_command_needs_the_others_do_not_wait_for() -> None:

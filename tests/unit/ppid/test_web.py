@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import hashlib
 import io
 import json
-from collections.abc import AsyncIterator
+import queue
+import threading
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +27,21 @@ SECRET = "bapenda.arrears_paid_day"
 FEBRUARY = (local(2026, 2), local(2026, 3))
 
 
-@pytest.fixture
-async def http(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a portal with two datasets, which the tests of this file only read."""
+    ready: queue.Queue[str] = queue.Queue()
+    stop = threading.Event()
+    thread = threading.Thread(target=lambda: asyncio.run(_serve(tmp_path_factory.mktemp("portal"), ready, stop)))
+    thread.start()
+    try:
+        yield ready.get(timeout=60)
+    finally:
+        stop.set()
+        thread.join()
+
+
+async def _serve(folder: Path, ready: queue.Queue[str], stop: threading.Event) -> None:
     log = MemoryLog({f"public.{PM10}": 1, "public.dlh.pm10_mean": 1, f"public.{SECRET}": 1})
     await log.send(
         [
@@ -37,9 +53,15 @@ async def http(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
             public("777333", at=released(8), indicator=SECRET, dimensions={"assessment_year": "2025", "region": "33.09"}),
         ]
     )
-    portal = portal_over(log, f"sqlite:///{tmp_path / 'ppid.db'}", tmp_path)
-    async with serving(portal) as url, httpx.AsyncClient(base_url=url, timeout=30) as client:
+    async with serving(portal_over(log, f"sqlite:///{folder / 'ppid.db'}", folder)) as url, httpx.AsyncClient(base_url=url) as client:
         await until_ready(client, 2)
+        ready.put(url)
+        await asyncio.to_thread(stop.wait)
+
+
+@pytest.fixture
+async def http(address: str) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=address, timeout=30) as client:
         yield client
 
 
