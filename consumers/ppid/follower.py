@@ -16,7 +16,7 @@ import structlog
 
 from bus import metrics
 from bus.clock import Clock
-from bus.errors import BusError, ConfigurationError, RecordError, SchemaMismatch
+from bus.errors import BusError, ConfigurationError, OffsetGap, RecordError, SchemaMismatch
 from bus.indicators.windows import to_micros
 from bus.kafka.ports import LogReader, Record, TopicPartition
 from bus.kafka.topics import PUBLIC_PREFIX
@@ -82,6 +82,7 @@ class Follower:
         self._spoke = clock.monotonic()
         self._problem = "nothing has answered yet"
         self._caught_up = False
+        self._gaps: dict[str, str] = {}
 
     async def run(self) -> None:
         """Follow until cancelled. Errors of broker and database are survived; errors of ours are not hidden."""
@@ -120,8 +121,13 @@ class Follower:
             state = self._states.get(indicator)
             if state is None or end < state.position:
                 state = await self._take_up(reader, partition, end, known.get(indicator))
-            if await self._read(reader, partition, state, end):
-                changed.append(indicator)
+            try:
+                if await self._read(reader, partition, state, end):
+                    changed.append(indicator)
+                self._gaps.pop(indicator, None)
+            except OffsetGap as error:
+                # records that nobody has read are gone: this table stands still until somebody looks, the others go on
+                self._gaps[indicator] = str(error)
         self._spoke = self._clock.monotonic()
         if changed or not self._caught_up:
             await self._on_round(changed)
@@ -186,6 +192,8 @@ class Follower:
             reason = f"not caught up with the log yet: {self._problem or 'reading'}"
         elif not live or self._problem:
             reason = f"no answer for {silent:.0f} s ({self._problem or 'waiting'}); the tables served are from then"
+        elif self._gaps:
+            reason = f"{len(self._gaps)} table(s) stand still, the first because {next(iter(self._gaps.values()))}"
         return Health(self._caught_up, live, silent, reason)
 
 

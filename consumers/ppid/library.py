@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import OrderedDict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,9 @@ from consumers.ppid.shelf import Shelf, Volume
 from consumers.ppid.store import LogState, Store
 
 _log = structlog.get_logger(__name__)
+
+#: Newest tables that are kept in memory: those that are asked for row by row.
+_VOLUMES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,7 @@ class Library:
         self._cards: dict[str, tuple[tuple[object, ...], Card | None]] = {}
         self._lock = threading.Lock()
         self._checking = threading.Lock()
+        self._volumes: OrderedDict[tuple[object, ...], Volume] = OrderedDict()
 
     @property
     def now_us(self) -> int:
@@ -140,7 +145,22 @@ class Library:
         standing = self.published().get(indicator)
         if standing is None or standing.approved is None:
             return None
-        return self.shelf.volume(standing.approved, self.directory.regions, moment_us)
+        state = self.store.logs().get(indicator) if moment_us is None else None
+        if state is None:
+            return self.shelf.volume(standing.approved, self.directory.regions, moment_us)
+        key = (indicator, state.generation, state.position, standing.approved.digest())
+        with self._lock:
+            if key in self._volumes:
+                self._volumes.move_to_end(key)
+                return self._volumes[key]
+        volume = self.shelf.volume(standing.approved, self.directory.regions)
+        # a table that has got rows meanwhile is remembered under no older place in the log
+        if volume is not None and volume.table.position == state.position:
+            with self._lock:
+                self._volumes[key] = volume
+                while len(self._volumes) > _VOLUMES:
+                    self._volumes.popitem(last=False)
+        return volume
 
     def excluded(self, indicator: str) -> bool:
         """Whether the dataset is declared as one that nobody publishes."""

@@ -229,3 +229,17 @@ async def test_a_log_that_lost_its_beginning_is_read_from_where_it_begins(databa
     log.trim(TopicPartition(TOPIC, 0), 1)
     await follower_of(log, database).round(log)
     assert values(Store(database).as_of(PM10)) == ["61"]
+
+
+async def test_a_log_that_lost_what_was_not_read_stands_still_and_the_others_go_on(database: Database) -> None:
+    log = MemoryLog({TOPIC: 1, "public.dlh.pm10_mean": 1})
+    await log.send([public("60", at=released(1))])
+    follower = follower_of(log, database)
+    await follower.round(log)
+    await log.send([public(str(number), at=released(8), revision=number) for number in (2, 3)])
+    await log.send([public("5", at=released(8), indicator="dlh.pm10_mean")])
+    log.trim(TopicPartition(TOPIC, 0), 2)
+    await follower.round(log)
+    assert values(Store(database).as_of(PM10)) == ["60"]
+    assert values(Store(database).as_of("dlh.pm10_mean")) == ["5"]
+    assert "1 table(s) stand still" in follower.health().reason
