@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -29,6 +30,8 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 #: Digits that a spreadsheet's number holds exactly.
 _EXCEL_DIGITS = 15
 _EXCEL_TEXT = 32_767
+#: Characters that XML 1.0 cannot hold; openpyxl refuses some and writes others, which nobody can read again.
+_NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _FIXED = datetime(2000, 1, 1, tzinfo=UTC)
 #: Parquet decimals hold 38 digits.
@@ -144,7 +147,7 @@ def _excel(page: object, column: Column, value: Cell) -> object:
         return value
     if column.kind == "number" and len(value.replace("-", "").replace(".", "").lstrip("0")) <= _EXCEL_DIGITS:
         return Decimal(value)
-    cell = WriteOnlyCell(page, value[:_EXCEL_TEXT])
+    cell = WriteOnlyCell(page, _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", value)[:_EXCEL_TEXT])
     cell.data_type = "s"  # also where it begins with "=": a text is a text
     return cell
 

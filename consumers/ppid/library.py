@@ -70,6 +70,7 @@ class Library:
         self._cards: dict[str, tuple[tuple[object, ...], Card | None]] = {}
         self._lock = threading.Lock()
         self._checking = threading.Lock()
+        self._making = threading.Lock()
         self._volumes: OrderedDict[tuple[object, ...], Volume] = OrderedDict()
 
     @property
@@ -176,9 +177,14 @@ class Library:
             known = self._cards.get(metadata.id)
         if known is not None and known[0] == key:
             return known[1]
-        card = self._made(standing, metadata)
-        with self._lock:
-            self._cards[metadata.id] = (key, card)
+        with self._making:  # what many ask for at once is made once
+            with self._lock:
+                known = self._cards.get(metadata.id)
+            if known is not None and known[0] == key:
+                return known[1]
+            card = self._made(standing, metadata)
+            with self._lock:
+                self._cards[metadata.id] = (key, card)
         return card
 
     def _made(self, standing: Standing, metadata: Metadata) -> Card | None:

@@ -161,15 +161,14 @@ class Portal:
             self.library.database.close()
 
     async def _examine(self, changed: Collection[str]) -> None:
-        """After a round: check what got rows, and make its files before somebody asks for the catalogue."""
+        """After a round: check what got rows."""
         self._due.update(changed)
         due = frozenset(self._due)
         await asyncio.to_thread(self.library.examine, due)
         self._due -= due
-        await asyncio.to_thread(self.library.cards)
 
     async def _watch(self) -> None:
-        """Look at the definitions from time to time; when they have changed, and at the start, check all datasets."""
+        """Look at the definitions from time to time; when they have changed, and at the start, check all datasets; make what is listed."""
         while True:
             try:
                 self._all_due = await asyncio.to_thread(self.library.refresh) or self._all_due
@@ -178,6 +177,8 @@ class Portal:
                     self._all_due = False
                 elif self._due:
                     await self._examine(())
+                # files are made before somebody asks for the catalogue
+                await asyncio.to_thread(self.library.cards)
             except ConfigurationError as error:
                 _log.warning("ppid.definitions", problem=str(error))
             except BusError as error:

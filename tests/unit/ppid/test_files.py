@@ -22,17 +22,20 @@ from bus.indicators.windows import NOW_END, NOW_START, to_micros
 from bus.settings import ROOT, PpidSettings
 from bus.testing.memory import MemoryLog
 from consumers.ppid.database import Database
-from consumers.ppid.files import harmless
+from consumers.ppid.files import csv_file, harmless, json_file, parquet_file, sdmx_file, xlsx_file
 from consumers.ppid.metadata import Directory, Metadata, read_directory
 from consumers.ppid.package import FORMATS, vintage_moment, vintage_name
 from consumers.ppid.shelf import ARCHIVE, PACKAGE, PROVENANCE, Shelf, Volume
 from consumers.ppid.store import Store
-from consumers.ppid.table import period
+from consumers.ppid.table import Column, Kind, Sheet, period
 from tests.conftest import examples
 from tests.unit.ppid.feed import CATALOGUE, PM10, follower_of, local, public, released
 
 DIRECTORY: Directory = read_directory([ROOT / "schemas"], [ROOT / "connectors"], CATALOGUE)
 METADATA: Metadata = DIRECTORY.datasets[PM10]
+_COLUMNS: dict[str, Kind] = {
+    "period": "string", "place": "string", "value": "number", "n": "integer", "status": "string", "suppressed": "boolean",
+}  # fmt: skip
 EVIL = '=HYPERLINK("http://x","klik")'
 
 
@@ -103,6 +106,29 @@ def test_harmless_texts_stay_readable_and_never_begin_a_formula(text: str) -> No
     safe = harmless(text)
     assert safe in (text, f"'{text}")
     assert not safe.startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
+
+
+_TEXTS = st.one_of(st.none(), st.text(max_size=20), st.sampled_from([EVIL, "33.10", "\x00\x0b", "\ufffe", "=1", " ", "a\r\nb", '"']))
+_NUMBERS = st.one_of(
+    st.none(), st.decimals(allow_nan=False, allow_infinity=False, places=3).map(lambda number: f"{number:f}"), st.just("9" * 50)
+)
+
+
+@settings(max_examples=examples(40))
+@given(st.lists(st.tuples(_TEXTS, _NUMBERS, st.integers(0, 2**62)), max_size=5))
+def test_every_format_holds_whatever_a_row_may_hold(rows: list[tuple[str | None, str | None, int]]) -> None:
+    columns = [Column(name, kind, "", "", dimension=name == "place") for name, kind in _COLUMNS.items()]
+    found = Sheet(columns, [["2026", place, value, n, "final", False] for place, value, n in rows])
+    read = list(csv.reader(io.StringIO(csv_file(found).decode("utf-8-sig"), newline="")))
+    assert [line[1] for line in read[1:]] == [harmless(place or "") for place, _, _ in rows]
+    assert [line[2] for line in read[1:]] == [value or "" for _, value, _ in rows]
+    frame = pl.read_parquet(io.BytesIO(parquet_file(found)))
+    assert frame["place"].to_list() == [place for place, _, _ in rows]
+    assert [None if cell is None else Decimal(cell) for cell in frame["value"]] == [None if v is None else Decimal(v) for _, v, _ in rows]
+    assert [record["place"] for record in json.loads(json_file(found, METADATA, "x"))["rows"]] == [place for place, _, _ in rows]
+    assert len(list(csv.reader(io.StringIO(sdmx_file(found, METADATA).decode(), newline="")))) == len(rows) + 1
+    page = openpyxl.load_workbook(io.BytesIO(xlsx_file(found))).active
+    assert all(cell.data_type != "f" for row in page.iter_rows() for cell in row)
 
 
 async def test_parquet_and_excel_hold_the_same_numbers(shelf: Shelf) -> None:
