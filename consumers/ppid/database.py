@@ -112,14 +112,8 @@ def _engine(url: str, fallback: Path) -> sa.Engine:
         "connect_timeout": _CONNECT_SECONDS, "keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count": 3,
         "options": f"-c statement_timeout={_ANSWER_SECONDS}s -c timezone=UTC -c synchronous_commit=on", "application_name": "simpul-ppid",
     }  # fmt: skip
-    return sa.create_engine(
-        parsed.set(drivername="postgresql+psycopg"),
-        connect_args=arguments,
-        pool_pre_ping=True,
-        pool_size=5,
-        max_overflow=10,
-        pool_timeout=10,
-    )
+    # no pool: after the server was away, one would hand out, and forget to close, connections of before
+    return sa.create_engine(parsed.set(drivername="postgresql+psycopg"), connect_args=arguments, poolclass=NullPool)
 
 
 def _sqlite(url: sa.URL) -> sa.Engine:
