@@ -31,7 +31,8 @@ def environ_for(data_dir: Path, broker: KafkaSettings | None = None, *, only: st
     `only`: the one agency that is served, where the others would only cost time.
     """
     environ = {name: value for name, value in os.environ.items() if not name.startswith("BUS_")}
-    environ |= {"PYTHONPATH": str(ROOT), "BUS_DATA_DIR": str(data_dir), "NO_COLOR": "1", "COLUMNS": "200", "BUS_PPID__PORT": "0", **more}
+    environ |= {"PYTHONPATH": str(ROOT), "BUS_DATA_DIR": str(data_dir), "NO_COLOR": "1", "COLUMNS": "200"}
+    environ |= {"BUS_ALERTS__PORT": "0", "BUS_PPID__PORT": "0", **more}
     if only:
         environ["BUS_ONLY_AGENCIES"] = only
     if broker is not None:
