@@ -93,9 +93,7 @@ class View:
         if self._seen is not self._definitions.by_id:
             self._seen = self._definitions.by_id
             allowed = {id_: each for id_, each in self._seen.items() if self.allows(id_)}
-            self.by_id = {
-                id_: replace(each, parts=tuple(part for part in each.parts if self.allows(part))) for id_, each in allowed.items()
-            }
+            self.by_id = {id_: replace(each, parts=tuple(filter(self._names, each.parts))) for id_, each in allowed.items()}
             known = (sorted(self.by_id.items()), sorted(self.agencies.items()), sorted(self.regions.items()))
             self.digest = hashlib.blake2b(repr(known).encode(), digest_size=6).hexdigest()
         if self.state.hide([id_ for id_ in self.state.indicators if not self.allows(id_)]):
@@ -106,6 +104,10 @@ class View:
         if id_ in self._definitions.hidden:
             return False
         return self.role is not Role.PUBLIC or self._definitions.of(id_).publish_class not in {"", _EXEMPT}
+
+    def _names(self, part: str) -> bool:
+        """Whether a composite may be said to be made of it. Inside, also of registers, of which nobody is shown a row."""
+        return self.role is not Role.PUBLIC or self.allows(part)
 
     @property
     def ids(self) -> list[str]:

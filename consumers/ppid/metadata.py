@@ -127,7 +127,7 @@ def _metadata(
         agency_title=title,
         owner=owner,
         publish_class=EXCLUDED if _is_register(spec) else spec.publish.class_,
-        min_cell=spec.publish.min_cell,
+        min_cell=spec.publish.threshold,
         licence=spec.publish.licence,
         satu_data=spec.satu_data.model_dump() if spec.satu_data else {},
         unit=spec.unit,

@@ -98,7 +98,7 @@ def test_composites_of_composites_are_published_and_proven(kind: str, tmp_path: 
     shutil.copytree(OVERLAY / "schemas", root)
     (root / "indicators" / "uji.nested.toml").write_text(
         f'id = "uji.nested"\ntitle = {{ id = "Uji", en = "Test" }}\nfamily = "uji.{family}"\nwindow = "{window}"\nunit = "buah"\n'
-        f'publish = {{ class = "dikecualikan" }}\n[composite]\n{composite}\n'
+        f'publish = {{ class = "dikecualikan", basis = "UU 14/2008 Pasal 17 huruf h", until = 2031-12-31 }}\n[composite]\n{composite}\n'
     )
     known = load_indicators([root], CATALOGUE, load_references(ROOTS), reporters=REPORTERS)
     each = known["uji.nested"]

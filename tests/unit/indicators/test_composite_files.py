@@ -21,7 +21,7 @@ measure = {{ kind = "count" }}
 {by}
 window = "1d"
 unit = "kasus"
-publish = {{ class = "dikecualikan" }}
+publish = {{ class = "dikecualikan", basis = "UU 14/2008 Pasal 17 huruf h", until = 2031-12-31 }}
 """
 _TOP = """
 id = "uji.top"
@@ -29,7 +29,7 @@ title = {{ id = "Uji", en = "Test" }}
 family = "uji.files"
 window = "1d"
 unit = "kasus"
-publish = {{ class = "dikecualikan" }}
+publish = {{ class = "dikecualikan", basis = "UU 14/2008 Pasal 17 huruf h", until = 2031-12-31 }}
 [composite]
 of = ["uji.leaf"]
 {composite}
