@@ -53,4 +53,5 @@ def cases(workspace: Workspace) -> Iterator[Case]:
         return
     paths = [path for path in alert_files(workspace.settings.schemas_roots()) if workspace.concerns(path, path.stem.partition(".")[0])]
     yield from cases_of(RULES, {f"alerts/{path.stem}": AlertSubject(path, indicators) for path in paths})
-    yield from cases_of((TOGETHER,), {"alerts": workspace})
+    if workspace.agency is None:
+        yield from cases_of((TOGETHER,), {"alerts": workspace})

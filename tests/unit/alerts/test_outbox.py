@@ -158,7 +158,7 @@ async def test_serta_merta_goes_before_what_is_not(tmp_path: Path, about: Rule) 
     routine = shipped("dpmptsp.within_sla")
     object.__setattr__(routine.spec, "recipients", ["a"])
     place.rules = [routine, about]
-    place.rows[routine.topic] = [(NOON + n, row(routine, "0.5", f"SIP{n}", "DINKES")) for n in range(4)]
+    place.rows[routine.topic] = [(NOON + n, row(routine, "0.5", f"SIP{n}", "DINKES", n=20)) for n in range(4)]
     with place.process() as (desk, store):
         place.read(desk)
         await place.deliver(store)
