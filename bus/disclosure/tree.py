@@ -61,7 +61,7 @@ class Tree:
         for node in list(self.parts):
             self._rest(node)
         for parts in self.parts.values():
-            parts.sort(key=self._rank)
+            parts.sort(key=self.rank)
 
     def _rest(self, node: Node) -> None:
         rest = self.of[node] - sum(self.of[part] for part in self.parts[node])
@@ -74,7 +74,7 @@ class Tree:
             if self.net:
                 self.net[own] = self.net[node] - sum(self.net[part] for part in self.parts[node] if not part.rest)
 
-    def _rank(self, node: Node) -> tuple[bool, int, str]:
+    def rank(self, node: Node) -> tuple[bool, int, str]:
         """Those first that cost readers least."""
         return not node.rest, self.of[node], repr(node)
 
@@ -197,8 +197,8 @@ def _next(tree: Tree, equation: Equation, lone: Node | None) -> Node:
         # nothing in it is unknown; the innermost such node has only published parts
         while within := [part for part in tree.parts[lone] if part in equation.inner]:
             lone = within[0]
-        return min(tree.parts[lone], key=tree._rank)  # noqa: SLF001
-    for node in sorted(equation.bounds, key=tree._rank):  # noqa: SLF001
+        return min(tree.parts[lone], key=tree.rank)
+    for node in sorted(equation.bounds, key=tree.rank):
         if lone is None or not _within(tree, node, lone):
             return node
     assert equation.top is not None

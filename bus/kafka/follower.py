@@ -17,7 +17,9 @@ import structlog
 
 from bus.clock import Clock
 from bus.errors import BusError
+from bus.kafka.client import KafkaLogReader
 from bus.kafka.ports import LogReader, Record, TopicPartition
+from bus.settings import KafkaSettings
 
 _log = structlog.get_logger(__name__)
 
@@ -28,6 +30,17 @@ _AT_ONCE = 4
 OpenReader = Callable[[], AbstractAsyncContextManager[LogReader]]
 #: Names of the topics that exist now, asked through the reader.
 ListTopics = Callable[[LogReader], Awaitable[Collection[str]]]
+
+
+def readers(kafka: KafkaSettings) -> tuple[OpenReader, ListTopics]:
+    """How a follower of that broker reads it: it tries for ever itself, so a reader is to say soon that the broker is silent."""
+    impatient = kafka.model_copy(update={"retry_seconds": 1.0})
+
+    async def list_topics(reader: LogReader) -> Collection[str]:
+        assert isinstance(reader, KafkaLogReader)
+        return await reader.topics()
+
+    return lambda: KafkaLogReader(impatient), list_topics
 
 
 class Place(Protocol):

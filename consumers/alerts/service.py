@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
 import structlog
-import uvicorn
 from fastapi import FastAPI
 
 from bus import __version__
@@ -27,9 +25,9 @@ from bus.indicators.reference_files import load_references
 from bus.indicators.regions import TABLE, tree_of
 from bus.indicators.reporters import declared_reporters
 from bus.indicators.windows import to_micros
-from bus.kafka.client import KafkaLogReader
-from bus.kafka.follower import Follower, Health, ListTopics, OpenReader, Pace
+from bus.kafka.follower import Follower, Health, ListTopics, OpenReader, Pace, readers
 from bus.kafka.ports import LogReader
+from bus.ops.serving import HttpService
 from bus.ops.values import read_value
 from bus.settings import Settings
 from consumers.alerts.api import router
@@ -45,7 +43,6 @@ from consumers.alerts.words import NameOf
 
 _log = structlog.get_logger(__name__)
 
-_GRACE_SECONDS = 3
 _TICK_SECONDS = 1.0
 _PRUNE_TICKS = 3_600
 
@@ -60,16 +57,8 @@ def create(settings: Settings) -> Alerts:
     channels = load_channels(settings.alerts)
     check_recipients(rules, channels)
     codec = Codec(catalogue)
-    # The follower itself tries for ever and wants to know soon that the broker is silent.
-    kafka = settings.kafka.model_copy(update={"retry_seconds": 1.0})
-
-    async def list_topics(reader: LogReader) -> Collection[str]:
-        assert isinstance(reader, KafkaLogReader)
-        return await reader.topics()
-
-    return Alerts(
-        settings, rules, channels, lambda: KafkaLogReader(kafka), list_topics, lambda record: read_value(codec, record), names(references)
-    )
+    open_reader, list_topics = readers(settings.kafka)
+    return Alerts(settings, rules, channels, open_reader, list_topics, lambda record: read_value(codec, record), names(references))
 
 
 def check_recipients(rules: Mapping[str, Rule], channels: Mapping[str, Email | Webhook]) -> None:
@@ -126,8 +115,7 @@ class Alerts:
         self._channels = channels
         self._clock = clock or SystemClock()
         self._parts = (open_reader, list_topics, decode, name_of, pace)
-        self._server: _Server | None = None
-        self._failure: BaseException | None = None
+        self.service = HttpService("alerts", self._alerts.host, self._alerts.port)
 
     @property
     def path(self) -> Path:
@@ -139,29 +127,18 @@ class Alerts:
 
         Raises `ConfigurationError` when the address cannot be had, `FatalError` when another process has the store.
         """
-        host, port = self._alerts.host, self._alerts.port
-        try:
-            listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=2048)
-        except OSError as error:
-            where = "BUS_ALERTS__HOST, BUS_ALERTS__PORT"
-            raise ConfigurationError(
-                [Problem(where, f"cannot listen on {host}:{port}: {error.strerror}; port 0 takes any free one")]
-            ) from error
-        with listener:
+        with self.service.listening() as (listener, url):
             self._store = Store(self.path)
             try:
-                await self._serve(listener, announce)
+                await self._serve(listener, lambda: announce(url))
             finally:
                 self._store.close()
-        if self._failure is not None:
-            raise self._failure
 
     def stop(self) -> None:
         """End all streams, let deliveries under way end, and stop listening."""
-        if self._server is not None:
-            self._server.should_exit = True
+        self.service.stop()
 
-    async def _serve(self, listener: socket.socket, announce: Callable[[str], None]) -> None:
+    async def _serve(self, listener: socket.socket, started: Callable[[], None]) -> None:
         open_reader, list_topics, decode, name_of, pace = self._parts
         self.strip = Strip(self._store, self._clock)
         senders: dict[str, Sender] = {
@@ -175,18 +152,7 @@ class Alerts:
             return self.desk.topics & set(await list_topics(reader))
 
         self.follower = Follower(open_reader, watched, self.desk, clock=self._clock, pace=pace, name="alerts")
-        shown = f"[{self._alerts.host}]" if ":" in self._alerts.host else self._alerts.host
-        url = f"http://{shown}:{listener.getsockname()[1]}"
-        config = uvicorn.Config(
-            self._application(), log_config=None, access_log=False, timeout_graceful_shutdown=_GRACE_SECONDS, lifespan="on",
-            server_header=False,
-        )  # fmt: skip
-        self._server = _Server(config, lambda: announce(url), self.strip.close)
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            with suppress(ValueError, RuntimeError):  # a thread other than the main one has no signals
-                loop.add_signal_handler(number, self.stop)
-        await self._server.serve(sockets=[listener])
+        await self.service.serve(self._application(), listener, started, closing=self.strip.close)
 
     def _application(self) -> FastAPI:
         app = FastAPI(
@@ -198,10 +164,8 @@ class Alerts:
 
     @asynccontextmanager
     async def _lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
-        sending = asyncio.create_task(self._send())
-        tasks = [asyncio.create_task(self.follower.run()), asyncio.create_task(self._tick())]
-        for task in (*tasks, sending):
-            task.add_done_callback(self._ended)
+        sending = self.service.needs(asyncio.create_task(self._send()))
+        tasks = [self.service.needs(asyncio.create_task(each)) for each in (self.follower.run(), self._tick())]
         try:
             yield
         finally:
@@ -245,31 +209,3 @@ class Alerts:
             "waiting": self._store.waiting(),
             "channels": {name: lane.problem or "ok" for name, lane in self.dispatcher.lanes.items()},
         }
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()) is not None:
-            _log.error("alerts.fault", error=repr(error))
-            self._failure = error
-            self.stop()
-
-
-class _Server(uvicorn.Server):
-    """uvicorn that says when it listens, ends the streams before it waits for them, and leaves signals to its owner."""
-
-    def __init__(self, config: uvicorn.Config, started: Callable[[], None], stopping: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._on_started = started
-        self._on_stopping = stopping
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started:
-            self._on_started()
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._on_stopping()
-        await super().shutdown(sockets)
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
-import socket
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import structlog
-import uvicorn
 from fastapi import APIRouter, FastAPI
 from fastapi.staticfiles import StaticFiles
 from prometheus_client import start_http_server
@@ -19,14 +16,13 @@ from starlette.responses import FileResponse, JSONResponse, Response
 
 from bus import __version__
 from bus.clock import SystemClock
-from bus.errors import ConfigurationError, Problem
 from bus.events.catalogue import Catalogue
 from bus.events.codec import Codec
 from bus.events.registry import registry_router
-from bus.kafka.client import KafkaLogReader
-from bus.kafka.follower import Follower, ListTopics, OpenReader, Pace
-from bus.kafka.ports import LogReader, Record
+from bus.kafka.follower import Follower, ListTopics, OpenReader, Pace, readers
+from bus.kafka.ports import Record
 from bus.metrics import REGISTRY
+from bus.ops.serving import HttpService
 from bus.settings import Settings
 from consumers.dashboard.answers import Serving
 from consumers.dashboard.api import operation_routes, past_routes, value_routes
@@ -49,20 +45,13 @@ from consumers.dashboard.views import View, Views
 _log = structlog.get_logger(__name__)
 
 _PAGE = Path(__file__).parent / "page"
-_GRACE_SECONDS = 3
 
 
 def create(settings: Settings) -> Gateway:
     """The gateway of these settings; nothing is opened before `run`."""
-    # The follower itself tries for ever and wants to know soon that the broker is silent.
-    kafka = settings.kafka.model_copy(update={"retry_seconds": 1.0})
-
-    async def list_topics(reader: LogReader) -> Collection[str]:
-        assert isinstance(reader, KafkaLogReader)
-        return await reader.topics()
-
+    open_reader, list_topics = readers(settings.kafka)
     catalogue = Catalogue.load(settings.schemas_roots(), settings.only_agencies)
-    return Gateway(settings, lambda: KafkaLogReader(kafka), list_topics, Codec(catalogue), registry=registry_router(catalogue))
+    return Gateway(settings, open_reader, list_topics, Codec(catalogue), registry=registry_router(catalogue))
 
 
 async def serve(settings: Settings, announce: Callable[[str], None]) -> None:
@@ -97,8 +86,6 @@ class Gateway:
         """Raises `ConfigurationError` for settings that would show somebody too much, and for a faulty file of keys."""
         self._settings = settings
         self._pace = pace
-        self._server: _Server | None = None
-        self._failure: BaseException | None = None
         self.definitions = Definitions(settings.schemas_roots(), settings.connector_roots(), settings.only_agencies)
         asked, clock = settings.gateway, SystemClock()
         self.door = Door(asked, clock)
@@ -119,6 +106,7 @@ class Gateway:
         )
         self.budget = Budget(clock, per_second=asked.requests_per_second, burst=asked.burst, streams=asked.streams_per_client)
         revisions = Revisions(open_reader, codec, asked.history_seconds)
+        self.service = HttpService("gateway", asked.host, asked.port)
         self._serving = Serving(self.views.by_role, self.door, self.budget, revisions, Recomputer(settings))
         self.app = self._application(registry)
 
@@ -139,45 +127,25 @@ class Gateway:
 
     async def run(self, announce: Callable[[str], None]) -> None:
         """Serve until SIGINT, SIGTERM or `stop`. Raises `ConfigurationError` when the address cannot be had."""
-        host, port = self._settings.gateway.host, self._settings.gateway.port
-        try:
-            listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=2048)
-        except OSError as error:
-            where = "BUS_GATEWAY__HOST, BUS_GATEWAY__PORT"
-            raise ConfigurationError(
-                [Problem(where, f"cannot listen on {host}:{port}: {error.strerror}; port 0 takes any free one")]
-            ) from error
-        with listener:
-            shown = f"[{host}]" if ":" in host else host
-            url = f"http://{shown}:{listener.getsockname()[1]}"
+        with self.service.listening() as (listener, url):
             # uvicorn tells of sockets with their whole address, tickets included; who asked for what is in the access log.
             logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
-            config = uvicorn.Config(
+            self.door.announce()
+            if self._settings.gateway.metrics_port:
+                start_http_server(self._settings.gateway.metrics_port, addr="127.0.0.1", registry=REGISTRY)
+            await self.service.serve(
                 self.app,
-                log_config=None,
-                access_log=False,
-                timeout_graceful_shutdown=_GRACE_SECONDS,
-                lifespan="on",
+                listener,
+                lambda: announce(url),
+                closing=self.views.close,
                 ws="wsproto",
                 ws_max_size=MESSAGE_BYTES,
                 ws_per_message_deflate=False,
             )
-            self._server = _Server(config, lambda: announce(url), self.views.close)
-            self.door.announce()
-            if self._settings.gateway.metrics_port:
-                start_http_server(self._settings.gateway.metrics_port, addr="127.0.0.1", registry=REGISTRY)
-            loop = asyncio.get_running_loop()
-            for number in (signal.SIGINT, signal.SIGTERM):
-                with suppress(ValueError, RuntimeError):  # a thread other than the main one has no signals
-                    loop.add_signal_handler(number, self.stop)
-            await self._server.serve(sockets=[listener])
-        if self._failure is not None:
-            raise self._failure
 
     def stop(self) -> None:
         """End all streams and stop listening."""
-        if self._server is not None:
-            self._server.should_exit = True
+        self.service.stop()
 
     def _application(self, registry: APIRouter | None) -> FastAPI:
         app = FastAPI(version=__version__, docs_url=None, redoc_url=None, openapi_url=None, lifespan=self._lifespan)
@@ -207,9 +175,7 @@ class Gateway:
     async def _lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
         await self._refresh()
         running = [follower.run() for follower in self.views.followers]
-        tasks = [asyncio.create_task(each) for each in (*running, self._watch())]
-        for task in tasks:
-            task.add_done_callback(self._ended)
+        tasks = [self.service.needs(asyncio.create_task(each)) for each in (*running, self._watch())]
         try:
             yield
         finally:
@@ -232,31 +198,3 @@ class Gateway:
 
     def _changed(self) -> None:
         self.views.tell()
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()) is not None:
-            _log.error("gateway.fault", error=repr(error))
-            self._failure = error
-            self.stop()
-
-
-class _Server(uvicorn.Server):
-    """uvicorn that says when it listens, ends the streams before it waits for them, and leaves signals to its owner."""
-
-    def __init__(self, config: uvicorn.Config, started: Callable[[], None], stopping: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._on_started = started
-        self._on_stopping = stopping
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started:
-            self._on_started()
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._on_stopping()
-        await super().shutdown(sockets)
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield

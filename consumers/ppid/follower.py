@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 
 import structlog
 
@@ -18,6 +16,7 @@ from bus import metrics
 from bus.clock import Clock
 from bus.errors import BusError, ConfigurationError, OffsetGap, RecordError, SchemaMismatch
 from bus.indicators.windows import to_micros
+from bus.kafka.follower import Health, ListTopics, OpenReader, Pace
 from bus.kafka.ports import LogReader, Record, TopicPartition
 from bus.kafka.topics import PUBLIC_PREFIX
 from consumers.ppid.observations import Decode, Entry
@@ -25,34 +24,8 @@ from consumers.ppid.store import LogState, Store, digest_of
 
 _log = structlog.get_logger(__name__)
 
-#: Opens a reader of the log; opened anew after each failure.
-OpenReader = Callable[[], AbstractAsyncContextManager[LogReader]]
-#: Names of the topics that are to be followed now, asked through the reader.
-ListTopics = Callable[[LogReader], Awaitable[Collection[str]]]
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """How often the follower looks, in seconds."""
-
-    poll: float = 0.5
-    discover: float = 5.0
-    lost_after: float = 10.0
-    longest_wait: float = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """Whether the store is at the end of the log, as far as is known. `reason` is empty when all is well."""
-
-    caught_up: bool
-    live: bool
-    silent_seconds: float
-    reason: str
-
-    @property
-    def ok(self) -> bool:
-        return self.caught_up and self.live and not self.reason
+#: A table of open data need not be as quick as a screen.
+PACE = Pace(poll=0.5, discover=5.0, lost_after=10.0)
 
 
 class Follower:
@@ -66,7 +39,7 @@ class Follower:
         decode: Decode,
         *,
         clock: Clock,
-        pace: Pace = Pace(),
+        pace: Pace = PACE,
         on_round: Callable[[Collection[str]], Awaitable[None]],
     ) -> None:
         self._open_reader = open_reader

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import signal
-import socket
-from collections.abc import AsyncIterator, Callable, Collection, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager
 
 import structlog
-import uvicorn
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -19,36 +16,30 @@ from starlette.responses import JSONResponse, Response
 
 from bus import __version__
 from bus.clock import SystemClock
-from bus.errors import BusError, ConfigurationError, Problem
+from bus.errors import BusError, ConfigurationError
 from bus.events.catalogue import Catalogue
-from bus.kafka.client import KafkaLogReader
+from bus.kafka.follower import ListTopics, OpenReader, Pace, readers
 from bus.kafka.ports import LogReader
 from bus.kafka.topics import PUBLIC_PREFIX
 from bus.metrics import REGISTRY
+from bus.ops.serving import HttpService
 from bus.settings import Settings
 from consumers.ppid import ckan_api
 from consumers.ppid.answers import Refusal, SecurityHeaders, problem, refuse, refuse_http
 from consumers.ppid.ckan import Describer
 from consumers.ppid.database import Database
-from consumers.ppid.follower import Follower, ListTopics, OpenReader, Pace
+from consumers.ppid.follower import PACE, Follower
 from consumers.ppid.library import Library
 from consumers.ppid.observations import decoder
 from consumers.ppid.web import PAGE, Web, routes
 
 _log = structlog.get_logger(__name__)
-_GRACE_SECONDS = 3
 
 
 def create(settings: Settings) -> Portal:
     """The portal of these settings; nothing is opened before `run`."""
-    # The follower itself tries for ever and wants to know soon that the broker is silent.
-    kafka = settings.kafka.model_copy(update={"retry_seconds": 1.0})
-
-    async def list_topics(reader: LogReader) -> Collection[str]:
-        assert isinstance(reader, KafkaLogReader)
-        return await reader.topics()
-
-    return Portal(settings, lambda: KafkaLogReader(kafka), list_topics)
+    open_reader, list_topics = readers(settings.kafka)
+    return Portal(settings, open_reader, list_topics)
 
 
 def database_of(settings: Settings) -> Database:
@@ -59,11 +50,10 @@ def database_of(settings: Settings) -> Database:
 class Portal:
     """Follows, checks, and serves what is published. `app` is the ASGI application; `run` serves it."""
 
-    def __init__(self, settings: Settings, open_reader: OpenReader, list_topics: ListTopics, *, pace: Pace = Pace()) -> None:  # noqa: B008 - frozen
+    def __init__(self, settings: Settings, open_reader: OpenReader, list_topics: ListTopics, *, pace: Pace = PACE) -> None:
         self._settings = settings
         self._pace = pace
-        self._server: _Server | None = None
-        self._failure: BaseException | None = None
+        self.service = HttpService("ppid", settings.ppid.host, settings.ppid.port)
         self._url = ""
         self._due: set[str] = set()
         self._all_due = True
@@ -86,31 +76,12 @@ class Portal:
 
     async def run(self, announce: Callable[[str], None]) -> None:
         """Serve until SIGINT, SIGTERM or `stop`. Raises `ConfigurationError` when the address cannot be had."""
-        host, port = self._settings.ppid.host, self._settings.ppid.port
-        try:
-            listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=512)
-        except OSError as error:
-            where = "BUS_PPID__HOST, BUS_PPID__PORT"
-            raise ConfigurationError(
-                [Problem(where, f"cannot listen on {host}:{port}: {error.strerror}; port 0 takes any free one")]
-            ) from error
-        with listener:
-            shown = f"[{host}]" if ":" in host else host
-            self._url = url = f"http://{shown}:{listener.getsockname()[1]}"
-            config = uvicorn.Config(self.app, log_config=None, access_log=False, timeout_graceful_shutdown=_GRACE_SECONDS, lifespan="on")
-            self._server = _Server(config, lambda: announce(url))
-            loop = asyncio.get_running_loop()
-            for number in (signal.SIGINT, signal.SIGTERM):
-                with suppress(ValueError, RuntimeError):  # a thread other than the main one has no signals
-                    loop.add_signal_handler(number, self.stop)
-            await self._server.serve(sockets=[listener])
-        if self._failure is not None:
-            raise self._failure
+        with self.service.listening() as (listener, self._url):
+            await self.service.serve(self.app, listener, lambda: announce(self._url))
 
     def stop(self) -> None:
         """Stop listening and following."""
-        if self._server is not None:
-            self._server.should_exit = True
+        self.service.stop()
 
     def _application(self) -> FastAPI:
         app = FastAPI(
@@ -149,9 +120,7 @@ class Portal:
     @asynccontextmanager
     async def _lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
         await asyncio.to_thread(self.library.refresh)
-        tasks = [asyncio.create_task(self.follower.run()), asyncio.create_task(self._watch())]
-        for task in tasks:
-            task.add_done_callback(self._ended)
+        tasks = [self.service.needs(asyncio.create_task(each)) for each in (self.follower.run(), self._watch())]
         try:
             yield
         finally:
@@ -185,31 +154,8 @@ class Portal:
                 _log.warning("ppid.waiting", problem=str(error))
             await asyncio.sleep(self._pace.discover)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()) is not None:
-            _log.error("ppid.fault", error=repr(error))
-            self._failure = error
-            self.stop()
-
 
 async def _unready(_request: Request, error: Exception) -> Response:
     """The database is away: what was asked for may be asked for again soon."""
     _log.warning("ppid.unanswered", problem=str(error))
     return problem(Refusal(503, "Not ready", "the store does not answer at the moment; try again later"))
-
-
-class _Server(uvicorn.Server):
-    """uvicorn that says when it listens, and leaves signals to its owner."""
-
-    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._on_started = started
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started:
-            self._on_started()
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield

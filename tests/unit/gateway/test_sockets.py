@@ -162,8 +162,8 @@ async def test_roles_hold_on_sockets_and_end_with_their_key(tmp_path: Path) -> N
 
 def buffered(gateway: Gateway) -> int:
     """What the gateway holds for the slowest of its connections, in bytes."""
-    assert gateway._server is not None
-    return max(each.transport.get_write_buffer_size() for each in gateway._server.server_state.connections)
+    assert gateway.service.server is not None
+    return max(each.transport.get_write_buffer_size() for each in gateway.service.server.server_state.connections)
 
 
 async def test_who_does_not_read_costs_little_and_slows_nobody(log: MemoryLog) -> None:

@@ -15,11 +15,12 @@ from bus.events.catalogue import Catalogue
 from bus.events.codec import Codec
 from bus.indicators.partial import canonical
 from bus.indicators.windows import to_micros
+from bus.kafka.follower import Pace
 from bus.kafka.ports import LogReader, Message
 from bus.settings import ROOT, Settings
 from bus.testing.memory import MemoryLog
 from consumers.ppid.database import Database
-from consumers.ppid.follower import Follower, Pace
+from consumers.ppid.follower import Follower
 from consumers.ppid.observations import decoder
 from consumers.ppid.portal import Portal
 from consumers.ppid.store import Store
