@@ -23,6 +23,7 @@ from bus.kafka.embedded import EmbeddedBroker, embedded_binary
 from bus.kafka.node import KafkaNode, ensure_jars, missing_tools
 from bus.settings import ROOT, KafkaSettings
 from bus.simulation.mosquitto import Mosquitto, mosquitto_binary
+from bus.simulation.servers import PostgresServer, postgres_binaries
 from bus.testing.memory import MemoryLog
 
 # Tests run side by side and start processes: threads for batches of a few rows would only get into each other's way.
@@ -140,6 +141,20 @@ def kafka_node(kafka_tools: None, tmp_path_factory: pytest.TempPathFactory) -> I
     node.start()
     yield node
     node.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """The session's PostgreSQL. A test that kills it leaves it running."""
+    binaries = postgres_binaries()
+    if binaries is None:
+        unavailable("PostgreSQL: install the package postgresql")
+    server = PostgresServer(binaries, "postgres")
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
 
 
 def _settings_of(broker: EmbeddedBroker | KafkaNode) -> KafkaSettings:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import string
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -16,6 +15,7 @@ from bus.alerts.spec import AlertSpec, Change, Missing, Sla, Threshold, span_sec
 from bus.errors import ConfigurationError, Problem
 from bus.indicators.compose import AnyIndicator
 from bus.indicators.regions import LEVELS, level_parts
+from bus.indicators.section import read_toml
 from bus.indicators.spec import Title
 from bus.indicators.windows import NOW
 
@@ -76,12 +76,9 @@ def load_alert(path: Path, indicators: Mapping[str, AnyIndicator], *, left_out: 
 
 def _read(path: Path) -> tuple[AlertSpec | None, list[Problem]]:
     where = str(path)
-    try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        return None, [Problem(where, f"is not TOML in UTF-8: {error}")]
-    except OSError as error:
-        return None, [Problem(where, f"cannot be read: {error.strerror}")]
+    raw, unread = read_toml(path)
+    if raw is None:
+        return None, unread
     try:
         spec = AlertSpec.model_validate(raw)
     except ValidationError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import tomllib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +23,7 @@ from bus.indicators.partial import Feed
 from bus.indicators.privacy import privacy_problems
 from bus.indicators.reference import References
 from bus.indicators.reference_files import load_references
+from bus.indicators.section import read_toml
 from bus.indicators.spec import Spec
 
 _SECTIONS: Mapping[str, type[BaseModel]] = {
@@ -137,12 +137,9 @@ def _served(specs: dict[str, tuple[Spec, str]], left_out: Collection[str]) -> di
 def read_spec(path: Path) -> tuple[Spec | None, list[Problem]]:
     """One file as data, or all that is wrong with its form."""
     where = str(path)
-    try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        return None, [Problem(where, f"is not TOML in UTF-8: {error}")]
-    except OSError as error:
-        return None, [Problem(where, f"cannot be read: {error.strerror}")]
+    raw, unread = read_toml(path)
+    if raw is None:
+        return None, unread
     try:
         spec = Spec.model_validate(raw)
     except ValidationError as error:

@@ -10,27 +10,13 @@ import psycopg
 import pytest
 from starlette.responses import Response
 
-from bus.simulation.servers import MariaServer, PostgresServer, maria_binaries, postgres_binaries
+from bus.simulation.servers import MariaServer, PostgresServer, maria_binaries
 from tests.conftest import unavailable
 from tests.pipeline.ingest_world import World
 from tests.sources.cdc_world import SOURCE as CDC_SOURCE
 from tests.sources.cdc_world import TABLE as CDC_TABLE
 from tests.sources.http_server import Interface
 from tests.sources.world import database_world
-
-
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[PostgresServer]:
-    """The session's PostgreSQL. A test that kills it leaves it running."""
-    binaries = postgres_binaries()
-    if binaries is None:
-        unavailable("PostgreSQL: install the package postgresql")
-    server = PostgresServer(binaries, "postgres")
-    try:
-        server.start()
-        yield server
-    finally:
-        server.remove()
 
 
 @pytest.fixture(scope="session")

@@ -8,27 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from bus.simulation.servers import PostgresServer, postgres_binaries
+from bus.simulation.servers import PostgresServer
 from bus.testing.memory import MemoryLog
 from consumers.ppid.database import Database
-from tests.conftest import unavailable
 from tests.unit.ppid.feed import PM10
 
 MakeDatabase = Callable[[], Database]
-
-
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[PostgresServer]:
-    """The session's PostgreSQL. A test that kills it leaves it running."""
-    binaries = postgres_binaries()
-    if binaries is None:
-        unavailable("PostgreSQL: install the package postgresql")
-    server = PostgresServer(binaries, "postgres")
-    try:
-        server.start()
-        yield server
-    finally:
-        server.remove()
 
 
 @pytest.fixture
