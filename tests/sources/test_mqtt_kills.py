@@ -15,6 +15,7 @@ import pytest
 
 from bus.events.codec import envelope_of
 from bus.ingest.quarantine import Place
+from bus.kafka.admin import delete_topics
 from bus.kafka.client import KafkaLogReader
 from bus.kafka.embedded import EmbeddedBroker
 from bus.kafka.node import KafkaNode
@@ -117,6 +118,8 @@ async def test_kills_under_load(
     make_embedded: Callable[[], EmbeddedBroker],
 ) -> None:  # fmt: skip
     server = make_embedded() if where == "embedded" else request.getfixturevalue("kafka_node")
+    if where == "kafka":  # another test's agency may have had the same topics
+        await delete_topics(settings_of(server), lambda name: not name.startswith("__"))
     site = Site(tmp_path, settings_of(server), server)
     sites.append(site)
     await apply_topics(site.settings, site.installation.topics())
