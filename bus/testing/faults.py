@@ -28,7 +28,7 @@ from bus.testing.memory import MemoryLog
 __all__ = ["Cluster", "Fault", "GatedPublisher", "Killed", "Process", "StepClock", "plain_store", "plain_worker"]
 
 #: Rounds without an end after which the pipeline is taken to run in circles.
-_MAX_ROUNDS = 200
+_MAX_ROUNDS = 40
 
 
 class StepClock:

@@ -56,7 +56,7 @@ def withdrawn(published: list[Fact]) -> list[Fact]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_withdrawn_batch_was_never_sent(name: str) -> None:
-    for seed in range(examples(20)):
+    for seed in range(examples(8)):
         choose = random.Random(seed).choice
         published = facts_of(choose, types_of(name)[0])
         if not published:

@@ -30,23 +30,24 @@ BROKEN = (BusError, AssertionError, ValueError)
 Case = tuple[str, Sequence[Any], Callable[[Rows], bool]]
 
 
-def campaign(name: str, at: str) -> Iterator[str]:
-    """What went wrong, as it is found, in a life of the laboratory ("ordinary") or of another world ("stocks/soon"), or against a law.
+def campaign(name: str, at: str, faults: Sequence[Fault] = tuple(Fault)) -> Iterator[str]:
+    """What went wrong, as it is found, in a life of the laboratory ("ordinary") or of another world ("stocks/soon"), against a law, or
+    against what merges promise, in all worlds ("merges") or in one ("merges/registers").
 
-    First without faults in many histories, then with a fault at each effect of some (whose topic begins with `at`).
+    First without faults in many histories, then with a fault of each of those kinds at each effect of some (whose topic begins with `at`).
     """
     if name in LAWS:
         yield from LAWS[name]()
-    elif name == "merges":
+    elif name.partition("/")[0] == "merges":
         try:
-            yield from merges()
+            yield from merges(*name.split("/")[1:])
         except BROKEN as error:
             yield f"{type(error).__name__}: {error}"
     elif "/" in name:
         world, life = name.split("/")
-        yield from _lives(life, WORLDS[world].scene, _told(world), at, disturbed=1)
+        yield from _lives(life, WORLDS[world].scene, _told(world), at, faults, disturbed=1)
     else:
-        yield from _lives(name, LAB, _seeded(DISTURBED if at else SEEDS), at, disturbed=len(DISTURBED))
+        yield from _lives(name, LAB, _seeded(DISTURBED if at else SEEDS), at, faults, disturbed=len(DISTURBED))
 
 
 def _seeded(seeds: Sequence[int]) -> Iterator[Case]:
@@ -60,7 +61,7 @@ def _told(name: str) -> Iterator[Case]:
         yield which, published, lambda found, published=published: bool(differences(found, world, published))  # type: ignore[misc]
 
 
-def _lives(life: str, scene: Scene, cases: Iterator[Case], at: str, *, disturbed: int) -> Iterator[str]:
+def _lives(life: str, scene: Scene, cases: Iterator[Case], at: str, faults: Sequence[Fault], *, disturbed: int) -> Iterator[str]:
     undisturbed: list[tuple[str, Sequence[Any], Rows, Cluster]] = []
     for which, published, wrong in cases:
         try:
@@ -81,7 +82,7 @@ def _lives(life: str, scene: Scene, cases: Iterator[Case], at: str, *, disturbed
         for place, (_, _, _, cluster) in enumerate(undisturbed[:disturbed])
         for number, topic in enumerate(cluster.written)
         if topic.startswith(at)
-        for fault in Fault
+        for fault in faults
     ]
     for number, place, fault in sorted(plans, key=lambda plan: plan[:2]):
         which, published, wanted, cluster = undisturbed[place]

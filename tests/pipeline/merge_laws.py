@@ -142,9 +142,9 @@ def batches_do_not_matter(log: Log, seed: int | None = None) -> Iterator[str]:
             yield "another state than in one batch"
 
 
-def merges() -> Iterator[str]:
-    """All of them, in all worlds: for mutants."""
-    for name in WORLDS:
+def merges(*worlds: str) -> Iterator[str]:
+    """All of them, in these worlds or in all: for mutants."""
+    for name in worlds or WORLDS:
         for log in logs(name):
             yield from readers_know(log)
             yield from snapshots_tell_all(log)

@@ -25,29 +25,32 @@ from bus.kafka.topics import SNAPSHOTS
 from bus.streams.lane import Lane
 from bus.streams.loading import LaneLoader
 from bus.streams.stage import Stage
+from bus.testing.faults import Fault
 
 Break = Callable[[pytest.MonkeyPatch], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """`clause` quotes the rule; `lives` (or laws) are those in which its absence shows, under faults at writes to topics `at…`."""
+    """`clause` quotes the rule; `lives` (or laws) are those in which its absence shows, under faults of these kinds at writes
+    to topics `at…`."""
 
     rule: str
     clause: str
     break_it: Break
     lives: tuple[str, ...]
     at: str
+    faults: tuple[Fault, ...]
 
 
 MUTANTS: dict[str, Mutant] = {}
 
 
-def mutant(rule: str, clause: str, *lives: str, at: str = "") -> Callable[[Break], Break]:
+def mutant(rule: str, clause: str, *lives: str, at: str = "", faults: Sequence[Fault] = tuple(Fault)) -> Callable[[Break], Break]:
     """Register a way to break a clause under the function's name."""
 
     def register(break_it: Break) -> Break:
-        MUTANTS[break_it.__name__] = Mutant(rule, clause, break_it, lives or ("ordinary",), at)
+        MUTANTS[break_it.__name__] = Mutant(rule, clause, break_it, lives or ("ordinary",), at, tuple(faults))
         return break_it
 
     return register
@@ -128,7 +131,7 @@ def sums_in_32_bits(patch: pytest.MonkeyPatch) -> None:
 # R2
 
 
-@mutant("R2", "chunk keys are never reused (unit, offset, chunk, hash)", "crumbs", at="bus.snapshots")
+@mutant("R2", "chunk keys are never reused (unit, offset, chunk, hash)", "crumbs", at="bus.snapshots", faults=[Fault.CRASH])
 def reuses_chunk_keys(patch: pytest.MonkeyPatch) -> None:
     use_store(patch, reuse=True)
 
@@ -157,7 +160,7 @@ def takes_the_last_written(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(UnitLog, "complete", last_written)
 
 
-@mutant("R3", "seeks to that offset + 1")
+@mutant("R3", "seeks to that offset + 1", faults=[Fault.CRASH])
 def continues_one_too_far(patch: pytest.MonkeyPatch) -> None:
     position = LaneLoader._position_after_load
 

@@ -234,7 +234,7 @@ def readers_are_not_told_what_time_does(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Journal, "_reclassified", lambda self: {})
 
 
-@mutant("composites", "readers are told of whatever they can see", "merges")
+@mutant("composites", "readers are told of whatever they can see", "merges/stocks")
 def compares_values_only(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(bus.indicators.journal, "seen", lambda output: (output.value, output.n))
 
@@ -244,7 +244,7 @@ def joins_rows_only(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Edition, "stands", Edition.output)
 
 
-@mutant("composites", "a change of a part reaches all later rows", "merges")
+@mutant("composites", "a change of a part reaches all later rows", "merges/closings")
 def changes_end_with_their_window(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Composite, "later", lambda self, groups: set())
 
@@ -264,7 +264,7 @@ def leaves_retired_rows_standing(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Line, "all", known)
 
 
-@mutant("composites", "retired rows are in the snapshot", "merges")
+@mutant("composites", "retired rows are in the snapshot", "merges/new parts")
 def forgets_retired_rows(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(bus.indicators.merge_state, "_retired", lambda lines, family: ())
 
@@ -272,7 +272,7 @@ def forgets_retired_rows(patch: pytest.MonkeyPatch) -> None:
 # registers
 
 
-@mutant("registers", "a row that nobody is in any more says so, also after a restart", "merges")
+@mutant("registers", "a row that nobody is in any more says so, also after a restart", "merges/registers")
 def forgets_empty_rows(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Reconcile, "memory", lambda self: None)
 

@@ -20,12 +20,18 @@ from bus.indicators.fold import FoldUnit
 from bus.indicators.outputs import Output
 from bus.streams.output_watch import OutputWatch
 from bus.streams.stage import Stage
+from bus.testing.faults import Fault
 from tests.pipeline.mutants import mutant
 
 # R4
 
 
-@mutant("R4", "partials up to an offset are acknowledged before the end record of the snapshot at that offset", at="bus.partials")
+@mutant(
+    "R4",
+    "partials up to an offset are acknowledged before the end record of the snapshot at that offset",
+    at="bus.partials",
+    faults=[Fault.CRASH],
+)
 def snapshots_before_partials(patch: pytest.MonkeyPatch) -> None:
     publish = Stage._publish
 
@@ -63,7 +69,7 @@ def sends_differences(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Edition, "settle", adding)
 
 
-@mutant("R4", "a failed send ends that fold", at="bus.partials")
+@mutant("R4", "a failed send ends that fold", at="bus.partials", faults=[Fault.FAIL])
 def goes_on_after_a_failed_send(patch: pytest.MonkeyPatch) -> None:
     async def careless(self: Stage[Any, Any], messages: Any) -> None:
         if not messages:
@@ -101,7 +107,7 @@ def keeps_quiet_about_watermarks(patch: pytest.MonkeyPatch) -> None:
 # R5
 
 
-@mutant("R5", "the highest offset, and ignores older or equal ones", at="bus.partials")
+@mutant("R5", "the highest offset, and ignores older or equal ones", at="bus.partials", faults=[Fault.STOP])
 def takes_older_partials(patch: pytest.MonkeyPatch) -> None:
     news = Edition.news
 

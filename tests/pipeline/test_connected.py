@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bus.testing.faults import Cluster, Fault, Process
-from tests.conftest import SOAK
+from tests.conftest import SOAK, examples
 from tests.pipeline.connected import SAMPLES, History, connected, oracle, seeded, small
 from tests.pipeline.scenes import Rows, exact
 
@@ -45,7 +45,7 @@ class Campaign:
         return asyncio.run(life)
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(examples(5)))
 def test_without_faults_the_numbers_are_those_of_brute_force(seed: int, tmp_path: Path) -> None:
     Campaign(seeded(seed), tmp_path, indicators=SAMPLES)
 
@@ -69,7 +69,7 @@ def test_a_connector_that_goes_on_while_its_successor_works_changes_nothing(tmp_
 @pytest.mark.parametrize("fault", list(Fault))
 def test_a_fault_at_any_effect_of_larger_histories_changes_nothing(fault: Fault, seed: int, tmp_path: Path) -> None:
     campaign = Campaign(seeded(seed), tmp_path, indicators=SAMPLES)
-    for number in campaign.effects(every=29):
+    for number in campaign.effects(every=29 if SOAK else 61):
         campaign.check({number: fault})
 
 

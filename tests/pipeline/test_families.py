@@ -24,7 +24,7 @@ CHOSEN = [
     ("registers", "forgetful"), ("new parts", "redefined"), ("new composites", "redeployed"), ("new register", "redefined"),
 ]  # fmt: skip
 #: Effects of a life at which a kind of fault happens in `make test`.
-MOST = 14
+MOST = 8
 
 
 def live(life: str, world: World, published: Sequence[Published], plan: Plan) -> tuple[Rows, Cluster]:

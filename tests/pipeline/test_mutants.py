@@ -14,7 +14,7 @@ from tests.pipeline.mutants import MUTANTS, Mutant
 def noticed(mutant: Mutant) -> str | None:
     """The first thing that any of the mutant's lives and laws finds wrong."""
     for name in mutant.lives:
-        for what in campaign(name, mutant.at):
+        for what in campaign(name, mutant.at, mutant.faults):
             return f"{name}: {what}"
     return None
 

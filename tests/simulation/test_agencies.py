@@ -13,6 +13,7 @@ from bus.settings import ROOT, Settings
 from bus.simulation.counting import counted, facts_of
 from bus.simulation.faults import Rates
 from bus.simulation.world import Plan, World, made
+from tests.conftest import examples
 from tests.model.events import Entry
 from tests.model.model import Model
 from tests.model.states import Cell
@@ -47,7 +48,7 @@ def made_of(*agencies: str) -> list[str]:
     return [name for name in raw if {each.partition(".")[0] for each in types(name)} == {*agencies}]
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", range(1, 1 + examples(1)))
 @pytest.mark.parametrize("agency", AGENCIES)
 def test_records_mean_what_happened(agency: str, seed: int) -> None:
     found, mapped = world(agency, seed=seed), Mapped(AGENCIES)
@@ -91,7 +92,7 @@ def test_a_world_is_the_same_for_the_same_seed() -> None:
     assert made(AGENCIES, REFERENCES, Plan(date(2026, 1, 5), days=10, seed=4, scale=0.001)).told != first.told
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", range(1, 1 + examples(1)))
 def test_two_registers_are_compared_person_by_person(seed: int) -> None:
     found = world("dukcapil", "mcd", seed=seed)
     truth, log = as_log(found.facts), as_log(Mapped(AGENCIES).facts(found))

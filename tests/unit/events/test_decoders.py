@@ -18,7 +18,7 @@ from bus.events.schema import Schema
 from tests.conftest import examples
 from tests.unit.events.generated import TYPE, Case, cases, codec_of, envelope
 
-_SETTINGS = settings(max_examples=examples(150), suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+_SETTINGS = settings(max_examples=examples(75), suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 
 @_SETTINGS

@@ -220,7 +220,7 @@ def shapes(draw: st.DrawFn, depth: int = 1, path: str = "") -> Fields:
     return fields
 
 
-@settings(max_examples=examples(400), suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(150), suppress_health_check=[HealthCheck.too_slow])
 @given(shapes(), shapes())
 def test_what_we_call_compatible_the_reference_calls_compatible_and_can_read(before: Fields, after: Fields) -> None:
     one, other = event_avro(before), event_avro(after)

@@ -104,7 +104,7 @@ async def _seen(history: Sequence[tuple[str, int, int, bool]], secret: Sequence[
 
 
 @given(hiding, st.lists(st.integers(0, 9), min_size=1, max_size=3, unique=True))
-@settings(max_examples=examples(15), deadline=None)
+@settings(max_examples=examples(8), deadline=None)
 def test_streams_of_two_worlds_are_one(history: list[tuple[str, int, int, bool]], secret: list[int]) -> None:
     assert asyncio.run(_seen(history, secret)) == asyncio.run(_seen(history, []))
 

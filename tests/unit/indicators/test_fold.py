@@ -32,7 +32,7 @@ def folded(case: Case, rows: list[dict[str, Any]], batches: list[tuple[int, int]
 
 @pytest.mark.parametrize("correctable", [True, False], ids=["correctable", "immutable"])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-@settings(max_examples=examples(15))
+@settings(max_examples=examples(8))
 @given(data=st.data())
 def test_any_batches_give_the_naive_result(case: Case, correctable: bool, data: st.DataObject) -> None:
     rows = data.draw(logs(correctable=correctable))
@@ -60,7 +60,7 @@ def loaded(unit: FoldUnit) -> FoldUnit:
     return FoldUnit.load(unit.indicator, TOPIC, 0, 4, unit.offset, unit.dump())
 
 
-@settings(max_examples=examples(40))
+@settings(max_examples=examples(25))
 @given(data=st.data())
 def test_what_is_touched_is_a_function_of_the_log(data: st.DataObject) -> None:
     """ADR 0015 rests on it: a block is given again exactly if some record after the snapshot changed it, whatever the batches."""
@@ -78,7 +78,7 @@ def test_what_is_touched_is_a_function_of_the_log(data: st.DataObject) -> None:
         assert found[0] == found[1]
 
 
-@settings(max_examples=examples(40))
+@settings(max_examples=examples(25))
 @given(data=st.data())
 def test_a_unit_that_is_mostly_out_of_memory_goes_on_as_if_it_were_in_it(data: st.DataObject) -> None:
     with crumbled():
@@ -103,7 +103,7 @@ def test_a_unit_that_is_mostly_out_of_memory_goes_on_as_if_it_were_in_it(data: s
         assert unit.full_partial() == whole.full_partial()
 
 
-@settings(max_examples=examples(15))
+@settings(max_examples=examples(8))
 @given(data=st.data())
 def test_a_loaded_unit_goes_on_as_the_one_it_was(data: st.DataObject) -> None:
     case = data.draw(st.sampled_from(CASES))

@@ -46,7 +46,7 @@ def generated(chance: random.Random) -> list[Step]:
 disturbance = st.one_of(st.just(("none", 0)), st.just(("compact", 0)), st.tuples(st.just("late"), st.integers(1, 9)))
 
 
-@settings(max_examples=examples(80))
+@settings(max_examples=examples(40))
 @given(st.integers(0, 1 << 40), st.lists(disturbance, max_size=20))
 def test_the_highest_complete_snapshots_never_get_lost(seed: int, disturbances: list[tuple[str, int]]) -> None:
     # A generator of our own: Hypothesis' favour for small and equal draws leaves few takeovers in which anything could happen.
