@@ -45,6 +45,11 @@ def examples(number: int) -> int:
     return number * _SOAK_TIMES if SOAK else number
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """`-n auto`: one more than there are cores, because tests with servers wait a good part of their time."""
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Every property test is a campaign."""
     for item in items:
