@@ -183,6 +183,12 @@ class PpidSettings(_Section):
     publisher_url: str = Field("https://www.boyolali.go.id", description="the publisher's address")
     contact: str = Field("ppid@boyolali.go.id", description="the PPID's e-mail address for questions about a dataset")
     walidata: str = Field("Dinas Komunikasi dan Informatika", description="the walidata, who checks and spreads data (Perpres 39/2019)")
+    feedback_url: str = Field("", description="where feedback goes, http://host:port/v1/events/ppid/masukan of the ingress; empty: no form")
+    feedback_key: SecretStr = Field(SecretStr(""), description="the key that is shown there: BUS_PPID__PORTAL_KEY of the connectors")
+    feedback_per_hour: int = Field(10, ge=1, description="how many feedbacks one client may send in an hour")
+    trusted_proxies: str = Field(
+        "127.0.0.1", description="proxies before the portal, by commas: their X-Forwarded-For says who a client is"
+    )
     ckan_url: str = Field("", description="a CKAN portal that `bus ppid push` writes to")
     ckan_key: SecretStr = Field(SecretStr(""), description="the API token at that portal")
 
@@ -223,7 +229,8 @@ class Settings(_Section):
     def from_env(cls, environ: Mapping[str, str], *, agencies: Collection[str] = ()) -> Settings:
         """Read every `BUS_…` variable. Raises `ConfigurationError` naming each unknown or malformed one, and what is allowed.
 
-        `agencies` are the ids whose variables (`BUS_DLH__BASE_URL`) are to be accepted beside the sections.
+        `agencies` are the ids whose variables (`BUS_DLH__BASE_URL`) are to be accepted beside the sections. Where an agency and a section have
+        the same name (ppid), what the section knows is the section's.
         """
         tree: dict[str, object] = {}
         wanted: dict[str, dict[str, str]] = {}
@@ -232,7 +239,7 @@ class Settings(_Section):
             if not name.startswith(PREFIX) or name in _TEST_VARIABLES:
                 continue
             head, _, rest = name[len(PREFIX) :].lower().partition("__")
-            if head in agencies and rest:
+            if head in agencies and rest and rest not in section_settings(head):
                 wanted.setdefault(head, {})[rest] = value
             elif problem := _place(tree, head, rest, value):
                 problems.append(Problem(name, problem))
@@ -263,6 +270,13 @@ class Settings(_Section):
 
     def _roots(self, name: str) -> tuple[Path, ...]:
         return tuple(path for path in (base / name for base in (ROOT, *self.overlay)) if path.is_dir())
+
+
+def section_settings(name: str) -> Collection[str]:
+    """The settings of the section of that name; none when there is no such section."""
+    field = Settings.model_fields.get(name)
+    section = field.annotation if field is not None else None
+    return section.model_fields if isinstance(section, type) and issubclass(section, _Section) else ()
 
 
 def _place(tree: dict[str, object], head: str, rest: str, value: str) -> str:

@@ -63,7 +63,7 @@ def demo(
 ) -> None:
     """Show the whole bus with a made-up regency on an embedded broker, until Ctrl-C.
 
-    Sixteen agencies' own systems (databases, folders, interfaces, senders) are told what happened in the last forty days, late, twice, wrong and
+    Seventeen agencies' own systems (databases, folders, interfaces, senders) are told what happened in the last forty days, late, twice, wrong and
     corrected as in life; nobody in it exists. Everything is kept in a temporary folder and gone afterwards.
 
       bus demo

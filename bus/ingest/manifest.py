@@ -22,6 +22,7 @@ from bus.errors import ConfigurationError, Problem
 from bus.events.envelope import EventType
 from bus.ingest.kinds import AnySpec
 from bus.ingest.source import DoubtsOf, KeyOf, ToEvents
+from bus.settings import section_settings
 
 MANIFEST = "agency.toml"
 _ID = re.compile(r"^[a-z][a-z0-9_]*$")
@@ -69,6 +70,14 @@ class TotalsSpec(_Part):
     indicators: dict[str, str] = Field(default_factory=dict, description="event type -> the indicator of its daily count, compared too")
 
 
+class FeedbackSpec(_Part):
+    """Where what people write to the agency and its answers are, for `bus feedback`."""
+
+    received: str = Field(description="the event type of letters, with what was written in a sealed field `text`")
+    answered: str = Field(description="the event type of answers, with the fields `number`, `outcome` and `answer`")
+    answers: str = Field(description="the webhook source that takes answers")
+
+
 class Waiver(_Part):
     """A conformance rule that this agency need not pass, for a while."""
 
@@ -90,6 +99,7 @@ class Manifest(_Part):
     events: dict[str, EventSpec] = Field(min_length=1)
     sources: dict[str, AnySpec] = Field(min_length=1)
     totals: TotalsSpec | None = None
+    feedback: FeedbackSpec | None = None
     waivers: tuple[Waiver, ...] = ()
 
     @field_validator("sources", mode="before")
@@ -185,8 +195,21 @@ def _faults(path: Path, manifest: Manifest) -> Iterable[tuple[str, str]]:
             continue
         if event_type.agency != manifest.id:
             yield f"events.{name}", f"belongs to agency {event_type.agency!r}; allowed: types that begin with {manifest.id}."
+    yield from _settings_faults(manifest)
+    yield from _sources_faults(manifest)
+
+
+def _settings_faults(manifest: Manifest) -> Iterable[tuple[str, str]]:
     if manifest.totals is not None:
         yield from _totals_faults(manifest, manifest.totals)
+    if manifest.feedback is not None:
+        yield from _feedback_faults(manifest, manifest.feedback)
+    for name in section_settings(manifest.id):
+        if name in manifest.settings:
+            yield f"settings.{name}", f"BUS_{manifest.id.upper()}__{name.upper()} is a setting of the bus; choose another name"
+
+
+def _sources_faults(manifest: Manifest) -> Iterable[tuple[str, str]]:
     for source_id, source in manifest.sources.items():
         where = f"sources.{source_id}"
         if not _ID.match(source_id):
@@ -205,6 +228,15 @@ def _totals_faults(manifest: Manifest, totals: TotalsSpec) -> Iterable[tuple[str
     for name in (*totals.types.values(), *totals.indicators):
         if name not in manifest.events:
             yield "totals", f"{name!r} is no event of this agency; allowed: {', '.join(manifest.events)}"
+
+
+def _feedback_faults(manifest: Manifest, feedback: FeedbackSpec) -> Iterable[tuple[str, str]]:
+    for field in ("received", "answered"):
+        if getattr(feedback, field) not in manifest.events:
+            yield f"feedback.{field}", f"{getattr(feedback, field)!r} is no event of this agency; allowed: {', '.join(manifest.events)}"
+    posted = [name for name, source in manifest.sources.items() if source.type == "webhook"]
+    if feedback.answers not in posted:
+        yield "feedback.answers", f"{feedback.answers!r} is no webhook source; allowed: {', '.join(posted) or 'none'}"
 
 
 def _import(name: str, path: Path) -> ModuleType:

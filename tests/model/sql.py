@@ -5,8 +5,8 @@ Only what the files of this folder's overlay use; anything else is an error here
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import date, datetime, time
+from collections.abc import Callable, Collection, Mapping
+from datetime import date, datetime, time, timedelta
 from fractions import Fraction
 from functools import cache
 from typing import Any
@@ -25,9 +25,9 @@ def parsed(text: str) -> exp.Expression:
     return tree
 
 
-def evaluate(text: str, row: Mapping[str, Value]) -> Value:
-    """The expression's value in that row."""
-    return _value(parsed(text), row)
+def evaluate(text: str, row: Mapping[str, Value], holidays: Collection[date] = ()) -> Value:
+    """The expression's value in that row. Beside Saturdays and Sundays, `holidays` are no working days."""
+    return _value(parsed(text), row, holidays)
 
 
 def text_of(value: Value) -> str | None:
@@ -44,12 +44,21 @@ def text_of(value: Value) -> str | None:
     raise TypeError(f"{value!r} cannot be a dimension")
 
 
-def _value(node: exp.Expression, row: Mapping[str, Value]) -> Value:
+def _value(node: exp.Expression, row: Mapping[str, Value], holidays: Collection[date]) -> Value:
     if isinstance(node, exp.Column):
         return row[node.name]
+    if isinstance(node, exp.Anonymous) and node.name.upper() == "WORKING_DAYS":
+        after, until = (_cast(_value(each, row, holidays), "DATE") for each in node.expressions)
+        return _lifted(lambda first, last: _working_days(first, last, holidays), after, until)
     if type(node) not in _NODES:
         raise NotImplementedError(f"{node.sql()!r}: the model knows no {type(node).__name__}")
-    return _NODES[type(node)](node, lambda part: _value(part, row))
+    return _NODES[type(node)](node, lambda part: _value(part, row, holidays))
+
+
+def _working_days(after: date, until: date, holidays: Collection[date]) -> Fraction:
+    """Those after the first day, up to and including the second."""
+    days = (after + timedelta(days=number) for number in range(1, (until - after).days + 1))
+    return Fraction(sum(day.weekday() < 5 and day not in holidays for day in days))
 
 
 #: Evaluates a part of the tree.

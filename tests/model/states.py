@@ -94,7 +94,7 @@ class Definition:
         return window_of(moment, self.window)[1] + self.late
 
     def passes(self, row: Row) -> bool:
-        return "where" not in self.raw or evaluate(self.raw["where"], row.values) is True
+        return "where" not in self.raw or evaluate(self.raw["where"], row.values, self.holidays) is True
 
     def dimensions(self, row: Row) -> Dims:
         """The row's dimensions. Raises `Fault` for a region that cannot be told."""
@@ -127,7 +127,7 @@ class Definition:
                 texts = [measure["of"]]
         if "clock" in self.raw:
             return ()
-        values = tuple([self._exact(evaluate(text, row.values)) for text in texts])
+        values = tuple([self._exact(evaluate(text, row.values, self.holidays)) for text in texts])
         return (sum(values),) if measure["kind"] == "index" and None not in values else values
 
     def _exact(self, value: Value) -> Value:
