@@ -157,6 +157,9 @@ ppid_records = Counter(
 ppid_datasets = Gauge(
     "bus_ppid_datasets", "Datasets of the open-data store, by where they stand at the walidata gate.", ["outcome"], registry=REGISTRY
 )
+ppid_feedback = Counter(
+    "bus_ppid_feedback_total", "Feedback that was sent to the portal, by what became of it.", ["outcome"], registry=REGISTRY
+)
 ppid_publications = Counter(
     "bus_ppid_publications_total", "Times that a dataset was published, withdrawn or returned.", ["outcome"], registry=REGISTRY
 )

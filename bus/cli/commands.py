@@ -44,6 +44,7 @@ MODULES = {
     "keys": "keys",
     "erase": "keys",
     "gateway-key": "gateway_keys",
+    "feedback": "feedback",
     "ddl": "ddl",
 }
 

@@ -75,7 +75,9 @@ class FeedbackSpec(_Part):
 
     received: str = Field(description="the event type of letters, with what was written in a sealed field `text`")
     answered: str = Field(description="the event type of answers, with the fields `number`, `outcome` and `answer`")
-    answers: str = Field(description="the webhook source that takes answers")
+    answers: str = Field(
+        description="the webhook source that takes answers: records with nomor, tentang, jenis, diterima, waktu, hasil, jawaban"
+    )
 
 
 class Waiver(_Part):

@@ -22,8 +22,8 @@ from bus.ingest.record import parse
 RECEIVED = "ppid.feedback.received.v1"
 MOVED = "ppid.feedback.moved.v1"
 
-#: The number on the receipt: 60 bits in Crockford's letters and digits.
-Number = Annotated[str, Field(pattern=r"^M-[0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{4}$")]
+#: The number on the receipt: consonants only, so that it looks like nobody's number and spells nothing.
+Number = Annotated[str, Field(pattern=r"^M(-[B-DF-HJ-NP-TV-XZ]{4}){3}$")]
 #: An indicator's id; its dataset has the same.
 About = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*(\.[a-z0-9][a-z0-9_]*)+$", max_length=100)]
 Kind = Literal["KESALAHAN", "SARAN", "PERTANYAAN"]

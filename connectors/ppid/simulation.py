@@ -15,8 +15,7 @@ from bus.simulation.story import Fact, Story, Telling
 
 _FEEDBACKS_A_DAY, _REQUESTS_A_DAY = 20 / 7, 25 / 30
 _APPLICANTS = 700_000
-#: Crockford's letters and digits.
-_SIGNS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_SIGNS = "BCDFGHJKLMNPQRSTVWXZ"
 _ABOUT = (
     "dlh.pm10_max",
     "mpp.wait_median_day",

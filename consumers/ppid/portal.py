@@ -24,11 +24,12 @@ from bus.kafka.topics import PUBLIC_PREFIX
 from bus.metrics import REGISTRY
 from bus.ops.serving import HttpService
 from bus.settings import Settings
-from consumers.ppid import ckan_api
+from consumers.ppid import ckan_api, feedback_web
 from consumers.ppid.answers import Refusal, SecurityHeaders, problem, refuse, refuse_http
 from consumers.ppid.ckan import Describer
 from consumers.ppid.database import Database
 from consumers.ppid.follower import PACE, Follower
+from consumers.ppid.forwarding import Forwarder
 from consumers.ppid.library import Library
 from consumers.ppid.observations import decoder
 from consumers.ppid.web import PAGE, Web, routes
@@ -55,6 +56,7 @@ class Portal:
         self._pace = pace
         self.service = HttpService("ppid", settings.ppid.host, settings.ppid.port)
         self._url = ""
+        self._forwarder = Forwarder(settings.ppid, SystemClock())
         self._due: set[str] = set()
         self._all_due = True
         catalogue = Catalogue.load(settings.schemas_roots(), settings.only_agencies)
@@ -77,7 +79,8 @@ class Portal:
     async def run(self, announce: Callable[[str], None]) -> None:
         """Serve until SIGINT, SIGTERM or `stop`. Raises `ConfigurationError` when the address cannot be had."""
         with self.service.listening() as (listener, self._url):
-            await self.service.serve(self.app, listener, lambda: announce(self._url))
+            trusted = self._settings.ppid.trusted_proxies
+            await self.service.serve(self.app, listener, lambda: announce(self._url), forwarded_allow_ips=trusted)
 
     def stop(self) -> None:
         """Stop listening and following."""
@@ -98,6 +101,8 @@ class Portal:
         app.add_exception_handler(BusError, _unready)
         web = Web(self.library, lambda: self.base)
         app.include_router(routes(web))
+        limits = feedback_web.Limits(SystemClock(), self._settings.ppid.feedback_per_hour)
+        app.include_router(feedback_web.routes(self.library, self._forwarder, limits))
         actions = ckan_api.Actions(self.library, lambda: Describer(self._settings.ppid, web.addresses))
         app.include_router(ckan_api.routes(actions))
 
@@ -127,6 +132,7 @@ class Portal:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            await self._forwarder.close()
             self.library.database.close()
 
     async def _examine(self, changed: Collection[str]) -> None:

@@ -204,5 +204,5 @@ def _pages(router: APIRouter) -> None:
     def page() -> Response:
         return FileResponse(PAGE / "index.html")
 
-    for path in ("/", "/dataset/{id_}", "/dataset/{id_}/page", "/dataset/{id_}/vintage/{vintage}", "/dip", "/changelog"):
+    for path in ("/", "/dataset/{id_}", "/dataset/{id_}/page", "/dataset/{id_}/vintage/{vintage}", "/dip", "/changelog", "/masukan"):
         router.add_api_route(path, page, methods=_BOTH, include_in_schema=False)

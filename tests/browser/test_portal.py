@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,13 @@ import pytest
 
 from bus.testing.memory import MemoryLog
 from tests.browser.test_page import Page
+from tests.sources.webhook_world import drained
+from tests.unit.ppid.desk import TEXT, desk, portal_beside, ppid_world
 from tests.unit.ppid.feed import PM10, local, portal_over, public, released, serving, until_ready
 
-_HEADS = {"/": "Open data of the PPID", "/dip": "List of public information", "/changelog": "Change log"}
+_HEADS = {
+    "/": "Open data of the PPID", "/dip": "List of public information", "/changelog": "Change log", "/masukan": "Give feedback / report an error",
+}  # fmt: skip
 EVIL = "<img src=x onerror=alert(1)>"
 
 
@@ -55,7 +60,7 @@ async def test_a_citizen_finds_reads_and_goes_back_in_time(browser: Any, log: Me
         await page.script("const s = document.getElementById('vintage'); s.selectedIndex = 1; s.dispatchEvent(new Event('change'))")
         await page.sees("td.number", "60")
         await page.sees(".note a", "Open the newest edition")
-        for path in ("/", f"/dataset/{PM10}", "/dip", "/changelog"):
+        for path in ("/", f"/dataset/{PM10}", "/dip", "/changelog", "/masukan"):
             driver = browser
             driver.execute_cdp_cmd(
                 "Emulation.setDeviceMetricsOverride", {"width": 360, "height": 800, "deviceScaleFactor": 1, "mobile": True}
@@ -65,3 +70,41 @@ async def test_a_citizen_finds_reads_and_goes_back_in_time(browser: Any, log: Me
             assert await page.script("return document.documentElement.scrollWidth") <= 360, path
         logged = [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
         assert logged == []
+
+
+async def test_a_citizen_writes_and_gets_a_receipt(browser: Any, log: MemoryLog, tmp_path: Path) -> None:
+    """From the dataset's page: personal data are refused and the text stays; then there is a receipt, and one feedback in the log."""
+    page, world = Page(browser), ppid_world(tmp_path)
+    async with desk(world, portal_beside(world, tmp_path, log=log)) as http:
+        await until_ready(http, 2)
+        await page.open(f"{http.base_url}/dataset/{PM10}")
+        await page.sees("p.crumbs a", "Beri masukan / laporkan kesalahan")
+        await page.click("a[href^='/masukan?dataset']")
+        await page.sees("#privacy", "tanpa data pribadi")
+        await page.sees(".lead", "Nilai tertinggi indeks PM10 per bulan")
+        await page.script(typed("Hubungi saya di 0812 3456 7890 segera"))
+        await page.click(".send")
+        await page.sees("#fault", "nomor telepon")
+        assert await page.script("return document.activeElement.id") == "text"
+        assert await page.script("return document.getElementById('text').getAttribute('aria-invalid')") == "true"
+        assert world.folded() == []
+        await page.script(typed(TEXT))
+        await page.open(f"{http.base_url}/masukan?dataset={PM10}")  # loaded again, nothing is lost
+        await page.sees("#privacy", "tanpa data pribadi")
+        assert await page.script("return document.getElementById('text').value") == TEXT
+        assert await page.script("return getComputedStyle(document.querySelector('.trap')).left") == "-10000px"
+        await page.click("[data-language='en']")
+        await page.sees("h1", "Give feedback / report an error")
+        await page.click(".send")
+        await page.sees(".receipt .number", "M-")
+        (number,) = await page.texts(".receipt .number")
+        await drained(world, 2)
+        assert {each.event.subject for each in world.folded()} == {number, f"{number}/MASUK"}
+        assert await page.script("return sessionStorage.length") == 0
+        logged = [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE" and "422" not in entry["message"]]
+        assert logged == []
+
+
+def typed(text: str) -> str:
+    """What a person who types that does to the page."""
+    return f"const t = document.getElementById('text'); t.value = {json.dumps(text)}; t.dispatchEvent(new Event('input'))"

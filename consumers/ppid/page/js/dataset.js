@@ -18,6 +18,7 @@ export async function dataset(view, id, vintage) {
     el("h1", {}, title),
     el("p", { class: "lead" }, data.satu_data.definisi),
     el("div", { class: "chips" }, el("span", { class: "chip strong" }, data.class.title), el("span", { class: "chip" }, data.licence.id), el("span", { class: "chip" }, data.unit), el("span", { class: "chip" }, t("rows", { n: number(data.total) })), el("span", { class: "chip" }, t("released", { n: day(data.vintage.released_at) }))),
+    el("p", { class: "crumbs" }, el("a", { href: `/masukan?dataset=${encodeURIComponent(data.id)}` }, t("feedback"))),
     data.vintage.newest ? "" : el("p", { class: "note" }, t("old"), el("a", { href: `/dataset/${data.id}` }, t("newest"))),
     el("div", { class: "grid" },
       el("div", {}, drawn ? panel("chart", drawn) : null, panel("preview", preview(data)),

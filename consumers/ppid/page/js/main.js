@@ -2,6 +2,7 @@
 
 import { dataset } from "./dataset.js";
 import { el } from "./dom.js";
+import { feedback } from "./feedback.js";
 import { list } from "./list.js";
 import { changelog, dip } from "./tables.js";
 import { choose, current, t } from "./text.js";
@@ -26,6 +27,7 @@ async function show() {
   try {
     if (kind === "dataset") await dataset(view, id, vintage);
     else if (kind === "dip") await dip(view);
+    else if (kind === "masukan") await feedback(view);
     else if (kind === "changelog") await changelog(view);
     else await list(view, announce);
   } catch (error) {

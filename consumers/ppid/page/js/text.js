@@ -44,6 +44,20 @@ const TEXTS = {
   changeLead: ["Setiap langkah di gerbang walidata: konsep, diperiksa, terbit, atau dikembalikan dengan catatan.", "Every step at the walidata gate: draft, checked, published, or returned with a note."],
   when: ["Waktu", "When"], dataset: ["Dataset", "Dataset"], step: ["Langkah", "Step"], by: ["Oleh", "By"], note: ["Catatan", "Note"],
   draft: ["konsep", "draft"], checked: ["diperiksa", "checked"], published: ["terbit", "published"], returned: ["dikembalikan", "returned"],
+  feedback: ["Beri masukan / laporkan kesalahan", "Give feedback / report an error"], feedbackShort: ["Masukan", "Feedback"],
+  feedbackClosed: ["Masukan belum dapat dikirim dari sini. Tulis ke {n}.", "Feedback cannot be sent from here yet. Write to {n}."],
+  feedbackAbout: ["Tentang dataset mana?", "About which dataset?"], choose: ["Pilih …", "Choose …"],
+  kind: ["Apa yang ingin Anda sampaikan?", "What would you like to say?"], text: ["Masukan Anda", "Your feedback"], send: ["Kirim", "Send"],
+  KESALAHAN: ["Kesalahan pada data", "An error in the data"], SARAN: ["Saran", "A suggestion"], PERTANYAAN: ["Pertanyaan", "A question"],
+  privacy: ["Tanpa akun, dan tanpa data pribadi: jangan tulis nama, NIK, nomor telepon atau alamat surel. Tulisan Anda hanya dibaca perangkat daerah; jawabannya terbuka untuk umum.", "No account and no personal data: please write no name, NIK, telephone number or e-mail address. Only the agency reads your text; its answer is public."],
+  length: ["{n} dari {m} huruf", "{n} of {m} characters"], tooShort: ["Tulis sedikitnya {n} huruf.", "Write at least {n} characters."],
+  trap: ["Biarkan kosong", "Leave empty"],
+  unavailable: ["Masukan belum dapat diterima. Tulisan Anda masih di sini; kirim lagi sebentar lagi.", "Your feedback could not be taken yet. Your text is still here; please send it again in a moment."],
+  thanks: ["Terima kasih. Masukan Anda sudah tersimpan.", "Thank you. Your feedback has been stored."],
+  receipt: ["Nomor tanda terima:", "Number of your receipt:"],
+  receiptAbout: ["Catat nomor ini: jawabannya akan tampil di halaman ini dengan nomor itu.", "Note this number: the answer will appear on this page under it."],
+  answers: ["Jawaban", "Answers"], noAnswers: ["Belum ada jawaban.", "No answers yet."],
+  DIPERBAIKI: ["Data diperbaiki", "Data mended"], DIJELASKAN: ["Dijelaskan", "Explained"], TIDAK_DITERIMA: ["Tidak diterima", "Not accepted"],
   theme: ["Ganti tema terang atau gelap", "Switch between light and dark"],
 };
 const KEY = "simpul.language";
@@ -54,4 +68,4 @@ export const t = (key, values = {}) => Object.entries(values).reduce((text, [nam
 export const choose = (next) => { language = next; localStorage.setItem(KEY, next); };
 const locale = () => (language === "en" ? "en-GB" : "id-ID");
 export const number = (value) => (value === null || value === undefined ? "–" : Number(value).toLocaleString(locale(), { maximumFractionDigits: 6 }));
-export const day = (moment) => new Date(moment).toLocaleString(locale(), { dateStyle: "medium", timeStyle: "short", timeZone: "Asia/Jakarta" });
+export const day = (moment, only = false) => new Date(moment).toLocaleString(locale(), { dateStyle: "medium", ...(only ? {} : { timeStyle: "short" }), timeZone: "Asia/Jakarta" });
