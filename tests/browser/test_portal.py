@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -80,29 +81,36 @@ async def test_a_citizen_writes_and_gets_a_receipt(browser: Any, log: MemoryLog,
         await page.open(f"{http.base_url}/dataset/{PM10}")
         await page.sees("p.crumbs a", "Beri masukan / laporkan kesalahan")
         await page.click("a[href^='/masukan?dataset']")
-        await page.sees("#privacy", "tanpa data pribadi")
-        await page.sees(".lead", "Nilai tertinggi indeks PM10 per bulan")
+        await says(page, "#privacy", "tanpa data pribadi")
+        await says(page, ".lead", "Nilai tertinggi indeks PM10 per bulan")
         await page.script(typed("Hubungi saya di 0812 3456 7890 segera"))
         await page.click(".send")
-        await page.sees("#fault", "nomor telepon")
+        await says(page, "#fault", "nomor telepon")
         assert await page.script("return document.activeElement.id") == "text"
         assert await page.script("return document.getElementById('text').getAttribute('aria-invalid')") == "true"
         assert world.folded() == []
         await page.script(typed(TEXT))
         await page.open(f"{http.base_url}/masukan?dataset={PM10}")  # loaded again, nothing is lost
-        await page.sees("#privacy", "tanpa data pribadi")
+        await says(page, "#privacy", "tanpa data pribadi")
         assert await page.script("return document.getElementById('text').value") == TEXT
         assert await page.script("return getComputedStyle(document.querySelector('.trap')).left") == "-10000px"
         await page.click("[data-language='en']")
         await page.sees("h1", "Give feedback / report an error")
         await page.click(".send")
-        await page.sees(".receipt .number", "M-")
+        await says(page, ".receipt .number", "M-")
         (number,) = await page.texts(".receipt .number")
         await drained(world, 2)
         assert {each.event.subject for each in world.folded()} == {number, f"{number}/MASUK"}
         assert await page.script("return sessionStorage.length") == 0
         logged = [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE" and "422" not in entry["message"]]
         assert logged == []
+
+
+async def says(page: Page, selector: str, part: str) -> None:
+    """Wait until a text there has that part."""
+    async with asyncio.timeout(15):
+        while not any(part in text for text in await page.texts(selector)):
+            await asyncio.sleep(0.05)
 
 
 def typed(text: str) -> str:
