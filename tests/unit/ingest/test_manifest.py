@@ -9,6 +9,7 @@ import pytest
 from bus.errors import ConfigurationError
 from bus.ingest.kinds import FilesSpec
 from bus.ingest.manifest import discover
+from bus.settings import Settings
 
 GOOD = """
 id = "lab"
@@ -86,3 +87,23 @@ def test_a_mapping_that_cannot_be_used(tmp_path: Path) -> None:
     mapping.write_text("to_event = print")
     with pytest.raises(ConfigurationError, match="has no function to_events"):
         agency.meaning("samples")
+
+
+def test_feedback_names_what_the_agency_has(tmp_path: Path) -> None:
+    spec = '[feedback]\nreceived = "lab.letter.received.v1"\nanswered = "lab.sample.recorded.v1"\nanswers = "samples"\n'
+    with pytest.raises(ConfigurationError) as caught:
+        discover([put(tmp_path, GOOD + spec)])
+    assert [problem.where.partition(": ")[2] for problem in caught.value.problems] == ["feedback.received", "feedback.answers"]
+
+
+def test_an_agency_may_have_the_name_of_a_section_but_not_its_settings(tmp_path: Path) -> None:
+    """What the section knows is the section's; a manifest that asks for it would never get it."""
+    environ = {"BUS_PPID__FEEDBACK_URL": "http://127.0.0.1/", "BUS_PPID__PORTAL_KEY": "k" * 16}
+    settings = Settings.from_env(environ, agencies=["ppid"])
+    assert settings.ppid.feedback_url == "http://127.0.0.1/"
+    assert list(settings.agencies["ppid"]) == ["portal_key"]
+    with pytest.raises(ConfigurationError, match="BUS_PPID__PORTAL_KEY"):
+        Settings.from_env(environ)
+    text = GOOD.replace('"lab"', '"ppid"').replace("lab.sample", "ppid.sample").replace('["folder"]', '["folder", "port"]')
+    with pytest.raises(ConfigurationError, match=r"settings\.port"):
+        discover([put(tmp_path, text, name="ppid")])
