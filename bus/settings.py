@@ -117,6 +117,11 @@ class GatewaySettings(_Section):
     )
     access_log: bool = Field(True, description="one line a request: who asked, by which route, and what it cost; no query, no key")
     public_url: str = Field("", description="URL under which clients reach the gateway, for its OpenAPI description; empty: where they ask")
+    portal_url: str = Field("", description="the PPID portal, https://…, whose feedback page indicators link to; empty: no link")
+    alerts_url: str = Field(
+        "",
+        description="where `bus run alerts` is reached, http://host:8082; the gateway passes its alerts on by role. Empty: none are shown",
+    )
     metrics_port: int = Field(0, ge=0, le=65535, description="Prometheus port on 127.0.0.1; 0: none (/metrics is there for restricted)")
 
 

@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -42,12 +42,14 @@ class Context:
     environ: Mapping[str, str] = field(repr=False)
 
 
-def context(overlay: Sequence[Path] | None = None, **overrides: str) -> Context:
+def context(overlay: Sequence[Path] | None = None, *, without: Collection[str] = (), **overrides: str) -> Context:
     """Read the environment, with `--overlay` folders added to BUS_OVERLAY and `overrides` (BUS_… names) on top; log as a tool does.
+
+    Variables whose names begin with one of `without` are taken for unset.
 
     Raises `ConfigurationError` naming every wrong variable and every overlay that is no overlay.
     """
-    environ = {**os.environ, **overrides}
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(tuple(without))} | overrides
     folders = [Path(part) for part in environ.get("BUS_OVERLAY", "").split(":") if part]
     folders += [folder for folder in overlay or () if folder not in folders]
     folders = [folder.expanduser().resolve() for folder in folders]

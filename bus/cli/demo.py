@@ -6,7 +6,7 @@ import asyncio
 import tempfile
 import time
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
-from contextlib import asynccontextmanager, nullcontext, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -25,6 +25,7 @@ from bus.ops.backfill import count_events
 from bus.ops.demo import AGENCY, CHECK_DAYS, DAYS, SCALE, Feed, covered, exports_in, refused, regency, values_of
 from bus.ops.idle import Progress
 from bus.ops.installation import Installation
+from bus.ops.outside import alerts, published
 from bus.ops.site import Site, log_folder, page_port, running
 from bus.ops.verification import require_ok, verify
 from bus.simulation.installed import installed_servers
@@ -33,6 +34,10 @@ from bus.simulation.play import Servers
 #: `--check` has failed when it takes longer, in seconds; four times what it takes on an idle machine of two cores.
 CHECK_SECONDS = 600.0
 _GATEWAY_SECONDS = 30.0
+#: Consumers beside the gateway, and where they listen when nothing else does.
+_PORTS = {"ppid": 8083, "alerts": 8082}
+#: Where a real installation keeps numbers, and whom it tells of them: nothing of that is the demo's.
+_NOT_OURS = ("BUS_PPID__", "BUS_ALERTS__", "BUS_ARCHIVE__", "BUS_GATEWAY__")
 _HOUR = 3_600.0
 
 
@@ -73,9 +78,12 @@ def demo(
       bus demo --full
     """
     with tempfile.TemporaryDirectory(prefix="simpul-demo-") as scratch:
-        # The demo never touches a Kafka that happens to be configured, and of real exports only the agency that they are of is served.
+        # The demo never touches a Kafka, a store or a mailbox that happens to be configured, and of real exports only the agency that they are
+        # of is served.
         only = {"BUS_ONLY_AGENCIES": AGENCY} if data is not None else {}
-        here = context(overlay, BUS_DATA_DIR=scratch, BUS_KAFKA__BOOTSTRAP_SERVERS="", BUS_KAFKA__EMBEDDED="false", **only)
+        here = context(
+            overlay, without=_NOT_OURS, BUS_DATA_DIR=scratch, BUS_KAFKA__BOOTSTRAP_SERVERS="", BUS_KAFKA__EMBEDDED="false", **only
+        )
         show = _Show(
             here,
             Installation.load(here.settings),
@@ -89,7 +97,8 @@ def demo(
         if check:
             run_async(_in_time(_check(show)))
         else:
-            run_async(_run(show, port=page_port(port), speed=pace if data is not None else speed * _HOUR))
+            ports = {role: page_port(wanted if port else 0) for role, wanted in _PORTS.items()}
+            run_async(_run(show, port=page_port(port), consumers=ports, speed=pace if data is not None else speed * _HOUR))
 
 
 @dataclass(frozen=True)
@@ -120,8 +129,10 @@ class _Show:
             ) as feed:  # fmt: skip
                 yield feed
 
-    def environ(self, feed: Feed) -> Mapping[str, str]:
-        return {**self.here.environ, **feed.environ}
+    def site(self, feed: Feed, *, port: int, consumers: Mapping[str, int]) -> AbstractAsyncContextManager[Site]:
+        """The bus over it."""
+        environ = {**self.here.environ, **feed.environ}
+        return running(self.installation, environ, port=port, inputs=feed.inputs, consumers=consumers)
 
 
 async def _in_time(work: Coroutine[None, None, None]) -> None:
@@ -133,8 +144,8 @@ async def _in_time(work: Coroutine[None, None, None]) -> None:
 
 async def _check(show: _Show) -> None:
     began, first, installation = time.monotonic(), _First(), show.installation
-    port = page_port(0)
-    async with show.fed() as feed, running(installation, show.environ(feed), port=port, inputs=feed.inputs) as site:
+    ports = {role: page_port(0) for role in _PORTS}
+    async with show.fed() as feed, show.site(feed, port=page_port(0), consumers=ports) as site:
         await feed.play(lambda _: None, speed=0)
         err.print(f"all told after {time.monotonic() - began:.1f} s")
         await site.settle(first.note)
@@ -149,10 +160,14 @@ async def _check(show: _Show) -> None:
         require_ok(reports)
         if missing := set(values) - set(await _served(site.url)):
             raise BusError(f"the gateway does not serve {', '.join(sorted(missing))}")
+        public = await published(site.consumers["ppid"], installation, site.log.reader)
+        episodes = await alerts(site.consumers["alerts"])
         events = await count_events(installation, site.log.reader, sorted(feed.agencies))
     err.print(
         f"[green]good:[/green] {events:,} events, {sum(values.values()):,} values of {len(values)} indicators, all proven from the log and served; "
-        f"{turned_away} records refused; first numbers after {first.at - began:.1f} s, done after {time.monotonic() - began:.1f} s",
+        f"the portal serves {public.rows:,} rows of {public.datasets} datasets, {public.suppressed:,} of them withheld, {public.superseded:,} as of "
+        f"an earlier release, all others equal to the live ones; {episodes} alerts are served; {turned_away} records refused; "
+        f"first numbers after {first.at - began:.1f} s, done after {time.monotonic() - began:.1f} s",
         soft_wrap=True,
     )
 
@@ -182,11 +197,12 @@ async def _served(url: str) -> Mapping[str, int]:
             await asyncio.sleep(0.2)
 
 
-async def _run(show: _Show, *, port: int, speed: float) -> None:
-    err.print("Starting broker, connectors, streams and gateway …")
-    async with show.fed() as feed, running(show.installation, show.environ(feed), port=port, inputs=feed.inputs) as site:
+async def _run(show: _Show, *, port: int, consumers: Mapping[str, int], speed: float) -> None:
+    err.print("Starting broker, connectors, streams, release, gateway, portal and alerts …")
+    async with show.fed() as feed, show.site(feed, port=port, consumers=consumers) as site:
         err.print(
-            f"The page: [bold]{site.url}[/bold]   the agencies' systems: {show.scratch}   the logs: {log_folder(show.installation)}",
+            f"The page: [bold]{site.url}[/bold]   the open-data portal: {site.consumers['ppid']}/   "
+            f"the alerts: {site.consumers['alerts']}/v1/alerts\nthe agencies' systems: {show.scratch}   the logs: {log_folder(show.installation)}",
             soft_wrap=True,
         )
         said = _Said()

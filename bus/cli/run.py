@@ -6,7 +6,7 @@ import asyncio
 import csv
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -53,6 +53,9 @@ def run(
     strict: Annotated[bool, typer.Option("--strict", help="With --until-idle: exit 1 when anything is in quarantine.")] = False,
     pace: Annotated[float, typer.Option("--pace", min=0, metavar="N", help="At most N records a second; 0: as fast as possible.")] = 0,
     gateway: Annotated[bool, typer.Option("--gateway", help="With --until-idle: serve the numbers meanwhile.")] = False,
+    release: Annotated[
+        bool, typer.Option("--release", help="With --until-idle: let out what the public may see, too, and wait until it is out.")
+    ] = False,
     ephemeral: Annotated[bool, typer.Option("--ephemeral", help="Use the embedded broker: everything is lost when this ends.")] = False,
     overlay: Overlay = None,
     once: Annotated[bool, typer.Option("--once", hidden=True, help="connectors: read the inputs to their end and exit.")] = False,
@@ -71,7 +74,8 @@ def run(
       bus run --until-idle --input kelurahan=in/ --export out/ --overlay ~/kelurahan --strict
     """
     here = context(overlay)
-    problems = _misuse(role, until_idle=until_idle, export=export, strict=strict, gateway=gateway, inputs=inputs, once=once)
+    only_idle = {"--export": export is not None, "--strict": strict, "--gateway": gateway, "--release": release}
+    problems = _misuse(role, until_idle=until_idle, export=export, only_idle=only_idle, inputs=inputs, once=once)
     if problems:
         raise ConfigurationError(problems)
     if role is not None:
@@ -86,7 +90,7 @@ def run(
     if until_idle:
         folder = export.expanduser().resolve() if export else None
         logs = None if verbose else here.settings.data_dir.resolve() / "logs" / f"run-{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}"
-        todo = Backfill(parsed, pace=pace, gateway=gateway or pace > 0, log_dir=logs)
+        todo = Backfill(parsed, pace=pace, gateway=gateway or pace > 0, release=release, log_dir=logs)
         raise typer.Exit(_until_idle(here, installation, todo, folder, strict=strict))
     configure_logging(here.settings.log, role="supervisor")
     if not here.settings.kafka.bootstrap_servers and not ephemeral:
@@ -113,9 +117,9 @@ def _run_role(settings: Settings, role: str, inputs: Sequence[str], *, until_end
 
 
 def _misuse(
-    role: str | None, *, until_idle: bool, export: Path | None, strict: bool, gateway: bool, inputs: Sequence[str] | None, once: bool
+    role: str | None, *, until_idle: bool, export: Path | None, only_idle: Mapping[str, bool], inputs: Sequence[str] | None, once: bool
 ) -> list[Problem]:
-    """What does not go together."""
+    """What does not go together; `only_idle` are options, given or not, that mean nothing without --until-idle."""
     problems = []
     if role is not None and role not in (known := known_roles(context().settings)):
         problems.append(Problem(f"bus run {role}", f"unknown role; known are: {', '.join(known)}"))
@@ -124,8 +128,7 @@ def _misuse(
     if role not in (None, CONNECTORS) and inputs:
         problems.append(Problem("--input", f"is read by the connectors, not by {role!r}"))
     if not until_idle:
-        given = {"--export": export is not None, "--strict": strict, "--gateway": gateway}
-        problems += [Problem(name, "only goes with --until-idle") for name, used in given.items() if used]
+        problems += [Problem(name, "only goes with --until-idle") for name, used in only_idle.items() if used]
     if until_idle and not inputs:
         problems.append(Problem("--until-idle", "needs at least one --input AGENCY=FOLDER"))
     if until_idle and export is None and not context().settings.kafka.bootstrap_servers:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from bus.disclosure.releases import Releases
 from bus.errors import ConfigurationError, Problem, TransientError
 from bus.ingest.quarantine import OPEN, Entry, Quarantine
 from bus.kafka.ports import LogReader, TopicPartition
@@ -17,11 +18,12 @@ from bus.kafka.topics import QUARANTINE_PREFIX
 from bus.ops.idle import IdleWatch, Progress, merge_duties, until_idle
 from bus.ops.inputs import Input
 from bus.ops.installation import Installation
-from bus.ops.processes import GIVE_UP_AFTER, connectors_role, consumer_role, embedded_broker, streams_role
+from bus.ops.processes import GIVE_UP_AFTER, connectors_role, consumer_role, embedded_broker, release_role, streams_role
 from bus.ops.supervisor import Supervisor, child_environ
 from bus.ops.values import read_values, write_csv
 from bus.ops.wiring import Log, apply_topics, connect
 from bus.settings import Settings
+from bus.streams.releasing import ReleaseView
 
 #: What a run with an end sets where the environment does not: states are written often, so that its end is seen soon, and the gateway takes
 #: any port, for several may run at once.
@@ -30,11 +32,13 @@ DEFAULTS = {"BUS_STREAMS__SNAPSHOT_SECONDS": "0.5", "BUS_GATEWAY__PORT": "0"}
 
 @dataclass(frozen=True, slots=True)
 class Backfill:
-    """What is to be done. `pace` is records a second, 0 as fast as possible; `gateway` serves the numbers meanwhile."""
+    """What is to be done. `pace` is records a second, 0 as fast as possible; `gateway` serves the numbers meanwhile, `release` lets out what the
+    public may see."""
 
     inputs: Sequence[Input]
     pace: float = 0.0
     gateway: bool = False
+    release: bool = False
     log_dir: Path | None = None
 
 
@@ -46,7 +50,8 @@ class Report(Protocol):
 
 @asynccontextmanager
 async def backfilled(installation: Installation, environ: Mapping[str, str], todo: Backfill, *, report: Report) -> AsyncIterator[Log]:
-    """Take everything in; inside the context every number of it stands, and all roles but the connectors still run.
+    """Take everything in; inside the context every number of it stands, with `release` what is due of it is out, and all roles but the
+    connectors still run.
 
     Without a configured broker an embedded one is started. Roles that die are started again, and change nothing about the outcome. Raises
     `BusError` when one cannot be kept alive.
@@ -65,6 +70,8 @@ async def backfilled(installation: Installation, environ: Mapping[str, str], tod
         roles = [connectors_role([str(each) for each in todo.inputs], until_end=True, pace=todo.pace), streams_role()]
         if todo.gateway:
             roles.append(consumer_role("gateway"))
+        if todo.release:
+            roles.append(release_role())
         tree = Supervisor(roles, child_environ(environ, **extra), log_dir=todo.log_dir, give_up_after=GIVE_UP_AFTER)
         trees.append(await stack.enter_async_context(tree))
 
@@ -72,10 +79,20 @@ async def backfilled(installation: Installation, environ: Mapping[str, str], tod
             for each in trees:
                 each.check()
 
-        watch = IdleWatch(log.reader, log.snapshots, installation.fold_duties(), merge_duties(settings.kafka.partials_partitions))
+        watch = watch_of(installation, log, releases=todo.release)
         await _connectors_end(tree, watch, check, report)
         await until_idle(watch, report=lambda progress: report(progress, connectors_done=True), check=check)
         yield log
+
+
+def watch_of(installation: Installation, log: Log, *, releases: bool) -> IdleWatch:
+    """What says whether all of the installation's numbers stand; with `releases` also whether what is due is out."""
+
+    def view() -> ReleaseView:
+        return ReleaseView(Releases.of(installation.public.values()), log.reader, installation.codec)
+
+    merges = merge_duties(installation.settings.kafka.partials_partitions)
+    return IdleWatch(log.reader, log.snapshots, installation.fold_duties(), merges, view if releases else None)
 
 
 async def _connectors_end(tree: Supervisor, watch: IdleWatch, check: Callable[[], None], report: Report) -> None:

@@ -2,8 +2,9 @@
 
 By R4 a fold's snapshot at an offset says that the partials of everything up to it are acknowledged, and a merge's snapshot the same of
 its outputs. So when the folds' snapshots have reached the ends of the event topics, and after that the merges' snapshots the end of
-`bus.partials`, every event is in the outputs, whichever processes did it and however often they were started again. No process
-is asked, none can answer wrongly.
+`bus.partials`, every event is in the outputs, whichever processes did it and however often they were started again. Where releases
+are waited for too, they are made again here from histories and cuts, once the merges are idle: all is out when no cut is due and the
+topics of the public lack no row. No process is asked, none can answer wrongly.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from bus.errors import BusError, TransientError
 from bus.indicators.partial import Partial, decode
 from bus.kafka.ports import LogReader, SnapshotStore, TopicPartition
 from bus.kafka.topics import PARTIALS
+from bus.streams.releasing import ReleaseView
 
 _log = structlog.get_logger(__name__)
 
@@ -47,10 +49,11 @@ class StageProgress:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Both stages at one look."""
+    """All stages at one look. `unreleased`: releases that are due and rows that are not out yet, looked at once the others are idle."""
 
     fold: StageProgress
     merge: StageProgress
+    unreleased: int = 0
 
     @classmethod
     def none(cls) -> Progress:
@@ -59,7 +62,7 @@ class Progress:
 
     @property
     def idle(self) -> bool:
-        return self.fold.idle and self.merge.idle
+        return self.fold.idle and self.merge.idle and not self.unreleased
 
 
 def merge_duties(partials_partitions: int) -> tuple[Duty, ...]:
@@ -68,24 +71,43 @@ def merge_duties(partials_partitions: int) -> tuple[Duty, ...]:
 
 
 class IdleWatch:
-    """Looks at the two stages. `folds` are the units that the loaded indicators ask for, on every partition of their topics.
+    """Looks at the stages. `folds` are the units that the loaded indicators ask for, on every partition of their topics; `releases` makes
+    what looks at the releases, when they are to be waited for.
 
     Where its partition is empty a fold writes no state; then its (empty) partial must be in `bus.partials`, for without it the merge does
     not know that nothing is missing from there, and holds the indicator back.
     """
 
-    def __init__(self, reader: LogReader, snapshots: SnapshotStore, folds: Iterable[Duty], merges: Iterable[Duty]) -> None:
+    def __init__(
+        self,
+        reader: LogReader,
+        snapshots: SnapshotStore,
+        folds: Iterable[Duty],
+        merges: Iterable[Duty],
+        releases: Callable[[], ReleaseView] | None = None,
+    ) -> None:
         self._reader = reader
         self._snapshots = snapshots
         self._folds = tuple(folds)
         self._merges = tuple(merges)
         self._announced = _Announced(reader)
+        self._make_view = releases
+        self._view: ReleaseView | None = None
 
     async def look(self) -> Progress:
-        """Where the stages are. The merge is looked at after the fold, so that both idle means idle."""
+        """Where the stages are. Each is looked at after the one before it, so that all idle means idle."""
         fold = await self._stage("fold", self._folds)
         merge = await self._stage("merge", self._merges)
-        return Progress(fold, merge)
+        idle = fold.idle and merge.idle
+        return Progress(fold, merge, await self._unreleased() if idle and self._make_view is not None else 0)
+
+    async def _unreleased(self) -> int:
+        assert self._make_view is not None
+        view, self._view = self._view or self._make_view(), None
+        waiting = await view.waiting()
+        # a view that has failed is of no use any more
+        self._view = view
+        return waiting
 
     async def _stage(self, name: str, duties: Sequence[Duty]) -> StageProgress:
         partitions = list({duty.partition for duty in duties})
@@ -140,7 +162,7 @@ async def until_idle(
     poll_seconds: float = 0.25,
     stall_seconds: float = 300.0,
 ) -> None:
-    """Return once both stages are idle. `check` is called at each look and may raise; a broker that is away only delays.
+    """Return once all stages are idle. `check` is called at each look and may raise; a broker that is away only delays.
 
     Raises `StallError`, naming units, when no snapshot and no log end moves for `stall_seconds`.
     """
@@ -162,6 +184,7 @@ async def until_idle(
             last, moved = now, clock.monotonic()
         elif clock.monotonic() - moved > stall_seconds:
             waiting = [duty.unit for duty in (*now.fold.behind, *now.merge.behind)]
-            first = ", ".join(waiting[:3])
-            raise StallError(f"nothing moved for {stall_seconds:.0f} s; waiting for {len(waiting)} states, the first: {first}")
+            first = f"{len(waiting)} states, the first: {', '.join(waiting[:3])}"
+            what = first if waiting else f"{now.unreleased} releases and released rows"
+            raise StallError(f"nothing moved for {stall_seconds:.0f} s; waiting for {what}")
         await sleep(poll_seconds)

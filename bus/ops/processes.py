@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from bus.errors import ConfigurationError, Problem
 from bus.kafka.process import LOCALHOST, answers, free_port
 from bus.ops.supervisor import Role, Supervisor, child_environ, role_command
+from bus.settings import Settings
 
 #: Endings in a row after which a run that has an end gives up, rather than wait for ever.
 GIVE_UP_AFTER = 12
+#: Of which consumers the gateway is told where they are, by role, when they run beside it.
+GATEWAY_KNOWS = {"alerts": "BUS_GATEWAY__ALERTS_URL", "ppid": "BUS_GATEWAY__PORTAL_URL"}
 _BROKER_READY_SECONDS = 30.0
+_LOOPBACK = frozenset({LOCALHOST, "localhost", "::1"})
 
 
 def connectors_role(inputs: Sequence[str] = (), *, until_end: bool = False, pace: float = 0.0) -> Role:
@@ -39,6 +43,23 @@ def release_role() -> Role:
 def consumer_role(name: str) -> Role:
     """A consumer that is found by its manifest, e.g. the gateway."""
     return Role(name, role_command("run", name))
+
+
+def told_to_gateway(settings: Settings, environ: Mapping[str, str], roles: Collection[str]) -> dict[str, str]:
+    """What the gateway is told of these consumers where the environment does not say it: the public's address of the portal, and what listens
+    on this machine alone."""
+    addresses = {
+        "alerts": (settings.alerts.host, settings.alerts.port, ""),
+        "ppid": (settings.ppid.host, settings.ppid.port, settings.ppid.base_url),
+    }
+    told = {}
+    for role, name in GATEWAY_KNOWS.items():
+        host, port, url = addresses[role]
+        if not url and port and host in _LOOPBACK:
+            url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        if role in roles and name not in environ and url:
+            told[name] = url
+    return told
 
 
 @asynccontextmanager

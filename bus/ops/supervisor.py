@@ -34,13 +34,15 @@ class Role:
     """One child to keep alive.
 
     With `once` its ending with 0 is success, otherwise any ending is followed by a new start. A `vital` one may not end at all:
-    what it holds (the embedded broker's log) would be gone.
+    what it holds (the embedded broker's log) would be gone. Others go before it where there is not enough processor for all when it is more
+    `nice` than they.
     """
 
     name: str
     command: tuple[str, ...]
     once: bool = False
     vital: bool = False
+    nice: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +171,9 @@ class Supervisor:
             stderr=child.log,
             process_group=0,
         )
+        if child.role.nice:
+            with contextlib.suppress(ProcessLookupError):  # it has ended already
+                os.setpriority(os.PRIO_PROCESS, child.process.pid, min(19, os.getpriority(os.PRIO_PROCESS, 0) + child.role.nice))
         child.starts += 1
         _log.info("role started", role=child.role.name, pid=child.process.pid, start=child.starts)
         return child.process

@@ -11,7 +11,7 @@ import structlog
 from bus.ops.backfill import with_broker
 from bus.ops.inputs import Input
 from bus.ops.installation import Installation
-from bus.ops.processes import connectors_role, consumer_role, embedded_broker, release_role, streams_role
+from bus.ops.processes import connectors_role, consumer_role, embedded_broker, release_role, streams_role, told_to_gateway
 from bus.ops.supervisor import Supervisor, child_environ
 from bus.ops.wiring import apply_topics
 
@@ -31,12 +31,16 @@ async def run_tree(
             settings = with_broker(settings, extra)
             _log.warning("embedded broker: everything is lost when this ends", bootstrap_servers=settings.kafka.bootstrap_servers)
         await apply_topics(settings, installation.topics())
+        consumers = [name for name, consumer in installation.consumers.items() if not consumer.rests(settings)]
+        for name in installation.consumers.keys() - set(consumers):
+            _log.info("role rests: a setting that it needs is empty", role=name, needs=list(installation.consumers[name].needs))
         roles = [
             connectors_role([str(each) for each in inputs], pace=pace),
             streams_role(),
             release_role(),
-            *(consumer_role(name) for name, consumer in installation.consumers.items() if not consumer.rests(settings)),
+            *map(consumer_role, consumers),
         ]
+        extra |= told_to_gateway(settings, environ, consumers)
         tree = await stack.enter_async_context(Supervisor(roles, child_environ(environ, **extra)))
         await first_end(tree, *([broker] if broker is not None else []))
 

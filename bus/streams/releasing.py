@@ -25,20 +25,33 @@ _log = structlog.get_logger(__name__)
 _BATCH = 500
 
 
-class ReleaseStage:
-    """`start`, then `step` again and again. Each step may end at any of its effects; the next one, or another process, goes on from there."""
+class ReleaseView:
+    """What is out, what is due, and what the topics of the public lack of it: by reading alone.
 
-    def __init__(self, releases: Releases, publisher: Publisher, reader: LogReader, codec: Codec) -> None:
+    After an error it is of no use any more: make another.
+    """
+
+    def __init__(self, releases: Releases, reader: LogReader, codec: Codec) -> None:
         self._releases = releases
-        self._publisher = publisher
         self._reader = reader
         self._codec = codec
         self._positions: dict[str, int] = {}
         #: The newest value in the topics of the public, by cell.
         self._public: dict[Place, bytes | None] = {}
+        self._lacking: set[Place] | None = None
 
-    async def start(self) -> None:
-        """Make again all that was released, lane by lane, and write what the topics lack of it."""
+    async def waiting(self) -> int:
+        """Read on; how many releases and rows a release stage has still to write of what the log holds now."""
+        if self._lacking is None:
+            await self._read_all()
+            doubtful = set(self._releases.places())
+        else:
+            doubtful = self._lacking | await self._read_on()
+        self._lacking = {place for place in doubtful if self._message(place) is not None}
+        return len(self._lacking) + len(self._releases.due())
+
+    async def _read_all(self) -> int:
+        """Make again all that was released, lane by lane; of how many cuts."""
         cuts = await self._read_cuts()
         await self._read_public()
         by_lane: dict[str, list[Cut]] = {}
@@ -47,20 +60,22 @@ class ReleaseStage:
         for lane in self._releases.lanes.values():
             await self._read_histories(lane.indicators)
             await self._make(by_lane.get(lane.name, ()))
-        sent = await self._send(self._releases.places())
-        _log.info("release stage ready", lanes=len(self._releases.lanes), cuts=len(cuts), rows_sent=sent)
+        return len(cuts)
 
-    async def step(self) -> int:
-        """Read on and release what is due; the number of rows sent. After an error the stage is of no use any more: make another."""
+    async def _read_on(self) -> set[Place]:
         # what others have written is read before the cuts that led to it, or it would be taken for a stopped process's late write
         touched = await self._read_public()
         cuts = await self._read_cuts()
         touched |= await self._read_histories(list(self._releases.lane_of))
-        touched |= await self._make(cuts)
-        if due := self._releases.due():
-            await self._publisher.send([encode_cut(cut) for cut in due])
-            touched |= await self._make(await self._read_cuts())
-        return await self._send(touched)
+        return touched | await self._make(cuts)
+
+    def _message(self, place: Place) -> Message | None:
+        """The record of a cell that the topics do not show as it was let out."""
+        row = self._releases.standing(place)
+        if row is None:
+            return None
+        message = encode_released(self._codec, row)
+        return message if self._public.get(place) != message.value else None
 
     async def _make(self, cuts: Sequence[Cut]) -> set[Place]:
         found: set[Place] = set()
@@ -116,16 +131,36 @@ class ReleaseStage:
             self._positions[partition.topic] = max(start, end)
         return found
 
+
+class ReleaseStage(ReleaseView):
+    """`start`, then `step` again and again. Each step may end at any of its effects; the next one, or another process, goes on from there."""
+
+    def __init__(self, releases: Releases, publisher: Publisher, reader: LogReader, codec: Codec) -> None:
+        super().__init__(releases, reader, codec)
+        self._publisher = publisher
+
+    async def start(self) -> None:
+        """Make again all that was released, and write what the topics lack of it."""
+        cuts = await self._read_all()
+        sent = await self._send(self._releases.places())
+        _log.info("release stage ready", lanes=len(self._releases.lanes), cuts=cuts, rows_sent=sent)
+
+    async def step(self) -> int:
+        """Read on and release what is due; the number of rows sent."""
+        touched = await self._read_on()
+        if due := self._releases.due():
+            await self._publisher.send([encode_cut(cut) for cut in due])
+            touched |= await self._make(await self._read_cuts())
+        return await self._send(touched)
+
     async def _send(self, places: Iterable[Place]) -> int:
         """Write those of these cells that the topics do not show as they were let out."""
         messages: list[Message] = []
         for place in sorted(places):
-            row = self._releases.standing(place)
-            if row is not None:
-                message = encode_released(self._codec, row)
-                if self._public.get(place) != message.value:
-                    messages.append(message)
-                    metrics.released_rows.labels(row.indicator, "suppressed" if row.suppressed else "shown").inc()
+            if (message := self._message(place)) is not None:
+                messages.append(message)
+                row = self._releases.standing(place)
+                metrics.released_rows.labels(place[0], "suppressed" if row is not None and row.suppressed else "shown").inc()
         for first in range(0, len(messages), _BATCH):
             await self._publisher.send(messages[first : first + _BATCH])
         return len(messages)

@@ -50,8 +50,8 @@ def snippets_name_what_exists(subject: Documents) -> Iterable[Problem]:
             yield Problem(str(path), f"`{line}`: begins with {words[0]!r}; a reader has {', '.join(sorted(_PROGRAMS))}")
 
 
-#: What a snippet may call: what set-up makes, and what any Unix has.
-_PROGRAMS = frozenset({"make", ".venv/bin/bus", "bus", "export", "cd", "git", "curl", "cat", "mkdir", "cp", "ls"})
+#: What a snippet may call: what set-up makes, what any Unix has, and what the text beside it names.
+_PROGRAMS = frozenset({"make", ".venv/bin/bus", "bus", "export", "cd", "git", "curl", "kcat", "cat", "mkdir", "cp", "ls"})
 
 
 def commands_of(path: Path) -> Iterator[str]:

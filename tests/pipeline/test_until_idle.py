@@ -10,6 +10,7 @@ from bus.kafka.ports import Message, TopicPartition
 from bus.kafka.snapshots import KafkaSnapshotStore
 from bus.kafka.topics import PARTIALS, SNAPSHOT_PARTITIONS, SNAPSHOTS
 from bus.ops.idle import Duty, IdleWatch, Progress, StallError, merge_duties, until_idle
+from bus.streams.releasing import ReleaseView
 from bus.testing.memory import MemoryLog
 
 _TOPIC = "events.t.fact.told.v1"
@@ -126,6 +127,38 @@ async def test_a_broker_that_is_away_only_delays() -> None:
 
     await until_idle(Flaky(stage.log, stage.writer, (), ()), report=lambda _: None, check=lambda: None, sleep=sleep)
     assert len(slept) == 1
+
+
+class View(ReleaseView):
+    """Says what is still to be released; after a failure it is of no use."""
+
+    def __init__(self, left: list[int | Exception]) -> None:
+        self._left = left
+        self._failed = False
+
+    async def waiting(self) -> int:
+        assert not self._failed
+        found = self._left.pop(0)
+        if isinstance(found, Exception):
+            self._failed = True
+            raise found
+        return found
+
+
+async def test_idle_is_when_all_that_is_due_is_out_and_a_failed_look_is_made_anew() -> None:
+    stage = Stage()
+    await stage.put(_TOPIC, 0, 1)
+    left: list[int | Exception] = [3, TransientError("away"), 2, 0]
+    watch = IdleWatch(stage.log, stage.writer, stage.folds[:1], (), lambda: View(left))
+    assert (await watch.look()).unreleased == 0, "not looked at before the folds are idle"
+    assert len(left) == 4
+    await stage.fold(0, 0)
+    seen: list[int] = []
+
+    async def sleep(_seconds: float) -> None: ...
+
+    await until_idle(watch, report=lambda now: seen.append(now.unreleased), check=lambda: None, sleep=sleep)
+    assert seen == [3, 2, 0]
 
 
 async def test_standing_still_is_reported_with_the_units_that_wait() -> None:

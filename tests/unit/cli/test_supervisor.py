@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -135,3 +136,11 @@ def test_a_role_runs_this_interpreter_and_our_code() -> None:
     environ = child_environ({"PYTHONPATH": "/x"}, BUS_DATA_DIR="/y")
     assert environ["BUS_DATA_DIR"] == "/y"
     assert environ["PYTHONPATH"].split(os.pathsep) == [str(Path(__file__).resolve().parents[3]), "/x"]
+
+
+async def test_a_nice_role_lets_others_go_before_it() -> None:
+    ours = os.getpriority(os.PRIO_PROCESS, 0)
+    async with Supervisor([replace(_python("a", _CHILD), nice=3), _python("b", _CHILD)], _environ(), backoff=_QUICK) as tree:
+        await _until(lambda: tree.children["a"].pid and tree.children["b"].pid)
+        polite, plain = (os.getpriority(os.PRIO_PROCESS, tree.children[name].pid or 0) for name in "ab")
+    assert (polite, plain) == (min(19, ours + 3), ours)

@@ -13,7 +13,7 @@ from bus.kafka.ports import Message
 from bus.kafka.topics import RELEASES
 from bus.settings import ROOT
 from bus.streams.outputs import encode_output
-from bus.streams.releasing import ReleaseStage
+from bus.streams.releasing import ReleaseStage, ReleaseView
 from bus.testing.memory import MemoryLog
 from tests.unit.disclosure.world import DAY, START, World, place, table
 
@@ -27,6 +27,11 @@ class Crash(Exception):
     """The process is gone."""
 
 
+def _releases() -> Releases:
+    persons = Lane("persons", tuple(each.id for each in TABLES), "1d", Group(TABLES), "f")
+    return Releases([persons, Lane("plain", (PLAIN.id,), "1d", Plain()), Lane("live", (LIVE.id,), "now", Plain())])
+
+
 class Site:
     """Histories that grow, and stages over them."""
 
@@ -37,12 +42,10 @@ class Site:
         self._said: dict[tuple[str, bytes], Output] = {}
 
     def stage(self) -> ReleaseStage:
-        lanes = [
-            Lane("persons", tuple(each.id for each in TABLES), "1d", Group(TABLES), "f"),
-            Lane("plain", (PLAIN.id,), "1d", Plain()),
-            Lane("live", (LIVE.id,), "now", Plain()),
-        ]
-        return ReleaseStage(Releases(lanes), self.log, self.log, CODEC)
+        return ReleaseStage(_releases(), self.log, self.log, CODEC)
+
+    def view(self) -> ReleaseView:
+        return ReleaseView(_releases(), self.log, CODEC)
 
     def say(self, at_us: int, added: Sequence[tuple[str, int, int]]) -> None:
         """So many persons more, and what merge makes of it at that time of the log."""
@@ -163,3 +166,48 @@ async def test_another_definition_leaves_what_was_out_as_it_is() -> None:
     assert {key: row for key, row in site.public().items() if key[0].startswith("mcd")} == {
         key: row for key, row in wanted.items() if key[0].startswith("mcd")
     }
+
+
+async def test_a_view_knows_at_every_effect_that_not_all_is_out_and_at_the_end_that_all_is() -> None:
+    whole = Site()
+    begun = whole.view()
+    for number in range(1, await _told(whole) + 1):
+        site = Site()
+        stage = site.stage()
+        left = _limited(site, number)
+        await stage.start()
+        view = site.view()
+        for day, added in STORY:
+            site.say(START + day * DAY, added)
+            try:
+                await stage.step()
+            except Crash:
+                assert await site.view().waiting(), number
+                assert await view.waiting(), number
+                break
+            assert not await view.waiting(), number
+        assert not left
+    assert not await begun.waiting()
+    assert not await whole.view().waiting()
+    whole.say(START + 50 * DAY, [("33.09.01.2001", 40, 15)])
+    assert await begun.waiting()
+    late = whole.log.records("public.mcd.region")[0]
+    whole.log.append(Message(late.topic, 0, late.key, late.value, late.headers))
+    stage = whole.stage()
+    await stage.start()
+    await stage.step()
+    assert not await begun.waiting()
+
+
+def _limited(site: Site, effects: int) -> list[int]:
+    """The site's log lets so many effects through but the last; the list is empty once that was tried."""
+    left = list(range(effects))
+
+    def count(_message: Message) -> None:
+        if left:
+            left.pop()
+        if not left:
+            raise Crash
+
+    site.log.on_effect = count
+    return left
