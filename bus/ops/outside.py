@@ -116,24 +116,21 @@ async def _public(reader: LogReader, codec: Codec, name: str) -> Mapping[_Key, _
 
 
 async def _superseded(installation: Installation, reader: LogReader, name: str, public: Mapping[_Key, _Said]) -> int:
-    """How many shown rows have a newer revision by now. Raises `BusError` for one of the live revision with other numbers."""
-    live = {
-        _key(value.window_start_us, value.dimensions.values()): (
-            False,
-            value.value,
-            value.numerator,
-            value.denominator,
-            value.n,
-            value.revision,
-        )
-        for value in await read_values(reader, installation.codec, name)
-    }
+    """How many shown rows say something else by now: they have a newer revision, or tell an age.
+
+    Raises `BusError` for one that has no live row, or one of the same revision with other numbers.
+    """
+    live = {_key(value.window_start_us, value.dimensions.values()): value for value in await read_values(reader, installation.codec, name)}
     later = 0
     for key, said in public.items():
-        if not said[0]:
-            if key not in live or (live[key][-1] == said[-1] and live[key] != said):
-                raise BusError(f"{name}: {key} was let out as {said}, the live row is {live.get(key)}")
-            later += live[key][-1] != said[-1]
+        if said[0]:
+            continue
+        value = live.get(key)
+        now = (False, value.value, value.numerator, value.denominator, value.n, value.revision) if value is not None else None
+        if now != said:
+            if value is None or (value.revision == said[-1] and value.as_of_us is None):
+                raise BusError(f"{name}: {key} was let out as {said[1:]}, and live is {now and now[1:]}")
+            later += 1
     return later
 
 
