@@ -32,10 +32,13 @@ check: ready ## formatting, lint, types, import rules and the bus's own rules
 	$(BIN)/lint-imports
 	$(BIN)/bus check
 
-bench: ready ## our worker against naive Faust and bare getmany on real Kafka, the cost of state, webhooks; writes build/bench.json
+bench: ready ## our worker against naive Faust and bare getmany on real Kafka, state, webhooks, alerts, commit to pixels, 1,000 subscribers; writes build/bench.json
 	@$(BIN)/python -m tests.bench $(ARGS)
 	@$(BIN)/python -m tests.bench.state
 	@$(BIN)/python -m tests.bench.webhook
+	@$(BIN)/python -m tests.bench.alerts --kafka
+	@$(BIN)/python -m tests.bench.pixels
+	@$(BIN)/python -m tests.bench.crowd
 
 soak: ready ## the crash and fault campaigns in full size (several hours on two cores; SIMPUL_SEED=n: the first seed, SIMPUL_SEEDS=n: n times as many)
 	@SIMPUL_SOAK=1 $(BIN)/python -m pytest -m soak --timeout=7200 $(ARGS)

@@ -38,7 +38,7 @@ from bus.settings import KafkaSettings, Settings
 from tests.bench.pixel_stages import INDICATOR, STAGES, Sample, with_stages
 from tests.bench.results import OUT, Result, record
 from tests.bench.site import Child, broker, percentile, until_served
-from tests.browser.chromium import chromium
+from tests.browser.chromium import chromium, missing
 
 OVERLAY = Path(__file__).parent / "overlay_pixels"
 #: Numbers so far apart that a number on its way to the next one is none of them.
@@ -232,6 +232,8 @@ def main() -> int:
     parser.add_argument("--embedded", action="store_true", help="on the embedded broker instead of Apache Kafka")
     parser.add_argument("--out", type=Path, default=OUT, help="where the result is written")
     options = parser.parse_args()
+    if what := missing():
+        parser.error(f"needs {what}")
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="simpul-pixels-")))
         kafka = stack.enter_context(broker(folder, embedded=options.embedded))

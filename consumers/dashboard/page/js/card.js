@@ -6,7 +6,7 @@ import { draw, empty } from "./spark.js";
 import { inLanguage, t, windowName } from "./text.js";
 
 const FEW = 6;
-const TWEEN_MS = 450;
+const TWEEN_MS = 180;
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
 export class Card {
