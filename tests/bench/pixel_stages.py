@@ -33,7 +33,9 @@ class Sample:
 
 async def with_stages(reader: LogReader, codec: Codec, samples: Sequence[Sample]) -> list[Sample]:
     """The samples with their stages: a fold's record is the last one before that of the indicator."""
-    events, values, partials = {}, {}, []
+    events: dict[int, float] = {}
+    values: dict[int, float] = {}
+    partials: list[float] = []
     for topic in (f"events.{EVENT}", f"indicators.{INDICATOR}", PARTIALS):
         for number in range(await reader.partitions(topic)):
             async for record in _records(reader, TopicPartition(topic, number)):

@@ -11,6 +11,7 @@ from bus.settings import KafkaSettings
 from tests.bench import crowd, pixels
 from tests.bench.pixel_stages import STAGES
 from tests.bench.site import percentile
+from tests.browser.chromium import missing
 from tests.conftest import unavailable
 
 
@@ -31,8 +32,8 @@ def test_every_subscriber_gets_every_change_and_slow_ones_afterwards(kafka: Kafk
 
 
 async def test_a_commit_comes_to_pixels_through_every_stage(kafka: KafkaSettings, tmp_path: Path) -> None:
-    if missing := pixels.missing():
-        unavailable(missing)
+    if what := missing():
+        unavailable(what)
     samples, bare, clock = await pixels.measure(kafka, tmp_path, 1)
     assert {name: [sample.number for sample in each] for name, each in samples.items()} == {"webhook": [1_000], "outbox": [2_000]}
     for sample in (sample for each in samples.values() for sample in each):
