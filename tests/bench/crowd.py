@@ -4,7 +4,7 @@
 
 Three processes: the gateway as `bus run gateway` starts it, all subscribers in one, and this one, which publishes each change as a row of its
 own, so that none may be coalesced and all have to arrive. A delivery begins before the row is sent to the log and ends when the subscriber
-has its bytes. Measured twice, without and with slow subscribers, who stop reading after their snapshot, and in the end have to have
+has its bytes. Measured twice, without and with slow subscribers, who stop reading within a snapshot of megabytes, and in the end have to have
 everything too. The peer of a delivery is a bare consumer of the same records. Prints a table and adds to the list of
 {name, ours, peer, ratio, unit}; exits 1 when a change did not arrive.
 """
@@ -41,8 +41,8 @@ from tests.unit.gateway.feed import month, value
 
 INDICATOR = "dlh.pm10_mean"
 TOPIC = f"indicators.{INDICATOR}"
-#: Cells before the measurement: what a snapshot holds.
-_CELLS = 100
+#: Cells that change, and others, which only slow subscribers ask for.
+_CELLS, _OTHERS = 100, 5_000
 _SECONDS = 90.0
 
 
@@ -72,8 +72,9 @@ async def measure(kafka: KafkaSettings, folder: Path, *, clients: int, slow: int
     }  # fmt: skip
     async with KafkaPublisher(kafka) as publisher:
         await publisher.send([_row(number, 0) for number in range(_CELLS)])
+        await publisher.send([value(INDICATOR, "0", dimensions={"station": f"S{number}"}) for number in range(_OTHERS)])
         async with Child(["-m", "bus", "run", "gateway"], environ, folder / "gateway.log") as gateway:
-            await until_served(port, INDICATOR, gateway, cells=_CELLS)
+            await until_served(port, INDICATOR, gateway, cells=_CELLS + _OTHERS)
             before = gateway.rss()
             arguments = [str(port), str(clients), str(slow), str(first), str(changes)]
             async with Child(["-m", "tests.bench.crowd_clients", *arguments], {}, folder / "clients.log") as crowd:
@@ -112,7 +113,8 @@ async def _times(consumer: AIOKafkaConsumer, count: int) -> list[float]:
 
 
 def _row(cell: int, number: int) -> Any:
-    return value(INDICATOR, str(number), window=month(1), dimensions={"station": f"S{cell}"}, revision=number + 1)
+    window = month(cell % 12 + 1, 2000 + cell // 12)
+    return value(INDICATOR, str(number), window=window, dimensions={"station": "UKUR"}, revision=number + 1)
 
 
 def run(kafka: KafkaSettings, folder: Path, options: argparse.Namespace) -> Mapping[str, Round]:
@@ -150,7 +152,9 @@ def main() -> int:
     )
     parser.add_argument("--clients", type=int, default=1_000, help="subscribers at once")
     parser.add_argument("--slow", type=int, default=50, help="how many of them stop reading in the second round")
-    parser.add_argument("--changes", type=int, default=100, help="changed cells, one at a time")
+    parser.add_argument(
+        "--changes", type=int, default=100, help="changed cells, one at a time (at most 100)", choices=range(1, 101), metavar="N"
+    )
     parser.add_argument("--per-second", type=float, default=4, help="how many of them in a second")
     parser.add_argument("--embedded", action="store_true", help="on the embedded broker instead of Apache Kafka")
     parser.add_argument("--out", type=Path, default=OUT, help="where the result is written")
