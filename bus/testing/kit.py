@@ -1,4 +1,4 @@
-"""The conformance kit: every numbered rule on every agency, schema, table, indicator, alert rule and consumer, of the repository and of overlays.
+"""The conformance kit: every numbered rule on every agency, schema, table, indicator, alert rule, board and consumer, of the repository and of overlays.
 
 `cases` lists them, one for each rule and subject (pytest makes a test of each); `check` runs them all (`bus check`). No broker, no
 network, no clock but the machine's date for waivers.
@@ -15,6 +15,7 @@ from bus.settings import Settings
 from bus.testing import (
     rules_agencies,
     rules_alerts,
+    rules_board,
     rules_connectors,
     rules_consumers,
     rules_docs,
@@ -34,6 +35,7 @@ FAMILIES: dict[str, Callable[[Workspace], Iterator[Case]]] = {
     "agencies": rules_agencies.cases,
     "indicators": rules_indicators.cases,
     "alerts": rules_alerts.cases,
+    "board": rules_board.cases,
     "consumers": rules_consumers.cases,
     "metrics": rules_metrics.cases,
     "docs": rules_docs.cases,
@@ -63,6 +65,7 @@ def rules() -> tuple[Rule[Any], ...]:
     for own in (
         rules_agencies.RULES,
         rules_alerts.RULES,
+        rules_board.RULES,
         rules_connectors.RULES,
         rules_consumers.RULES,
         rules_docs.RULES,

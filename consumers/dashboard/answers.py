@@ -104,6 +104,25 @@ def described(view: View, id_: str) -> dict[str, object]:
     }
 
 
+def defined(view: View, id_: str) -> dict[str, object]:
+    """What an indicator means, how it is published, and the agencies whose events it is made of, through all composites."""
+    definition = view.of(id_)
+    owners, left, seen = {definition.agency}, [id_], set[str]()
+    while left:
+        name = left.pop()
+        if name not in seen:
+            seen.add(name)
+            part = view.of(name)
+            owners |= {part.event.partition(".")[0] or part.agency}
+            left += part.parts
+    return {
+        "indicator": described(view, id_),
+        "satu_data": dict(definition.meaning),
+        "publish": dict(definition.publish),
+        "agencies": {owner: view.agencies.get(owner, owner) for owner in sorted(owners)},
+    }
+
+
 def codes(cells: Sequence[Cell]) -> list[str | None]:
     """What may be the code of a region: that dimension, or what stands on a rank."""
     return [code for cell in cells for code in (cell.dimensions.get("region"), cell.label)]

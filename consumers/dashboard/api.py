@@ -13,6 +13,7 @@ from consumers.dashboard.answers import (
     Serving,
     answer,
     codes,
+    defined,
     described,
     dimensions_of,
     known,
@@ -63,6 +64,13 @@ def value_routes(serving: Serving) -> APIRouter:
             "cells": [cell.full() for cell in page.cells],
         }
         return answer(request, view, body)
+
+    @routes.get("/v1/indicators/{indicator}/definition", **_ROUTES["definition"])
+    async def definition(request: Request, indicator: str) -> Response:
+        refuse_others(request, ())
+        view = serving.ready(request)
+        known(view, indicator)
+        return answer(request, view, defined(view, indicator))
 
     @routes.get("/v1/indicators/{indicator}/series", **_ROUTES["series"])
     async def over_time(request: Request, indicator: str) -> Response:

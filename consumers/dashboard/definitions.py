@@ -14,6 +14,8 @@ from pathlib import Path
 
 import structlog
 
+from bus.board.loader import board_files, load_board
+from bus.board.spec import Board
 from bus.indicators.windows import NOW
 from consumers.dashboard.regions import Region, read_regions, region_files
 
@@ -30,7 +32,8 @@ class Definition:
     """One indicator in words. `decimals` is how many places a screen shows; `None`: as many as there are.
 
     `kind` is that of its measure, or of the composite that it is, whose `parts` are indicators. `stock`: it is about states, not about what
-    happened. `clock`: the section that says which states of a subject start, stop and finish its service clock.
+    happened. `clock`: the section that says which states of a subject start, stop and finish its service clock. `meaning` and `publish` are
+    the sections [satu_data] and [publish] as text.
     """
 
     id: str
@@ -49,6 +52,8 @@ class Definition:
     region: bool = False
     clock: Mapping[str, str | list[str]] | None = None
     item: str = ""
+    meaning: Mapping[str, str] = field(default_factory=dict)
+    publish: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def agency(self) -> str:
@@ -70,6 +75,7 @@ class Definitions:
         self.hidden: frozenset[str] = frozenset()
         self.agencies: Mapping[str, str] = {}
         self.regions: Mapping[str, Region] = {}
+        self.board = Board()
         self.digest = ""
 
     def refresh(self) -> bool:
@@ -77,7 +83,8 @@ class Definitions:
         indicator_files = [path for root in self._schemas for path in sorted((root / "indicators").glob("*.toml"))]
         agency_files = [path for root in self._connectors for path in sorted(root.glob("*/agency.toml"))]
         tables = region_files(self._schemas)
-        seen = {path: mark for path in (*indicator_files, *agency_files, *tables) if (mark := _mark(path)) is not None}
+        boards = board_files(self._schemas)
+        seen = {path: mark for path in (*indicator_files, *agency_files, *tables, *boards) if (mark := _mark(path)) is not None}
         if seen == self._seen:
             return False
         self._seen = seen
@@ -86,7 +93,10 @@ class Definitions:
         self.by_id = {id_: _composed(each, found) for id_, each in found.items() if id_ not in self.hidden}
         self.agencies = {path.parent.name: _title(_read(path), path.parent.name) for path in agency_files if path in seen}
         self.regions = read_regions(tables)
-        known = (sorted(self.by_id.items()), sorted(self.agencies.items()), sorted(self.regions.items()))
+        self.board, problems = load_board(self._schemas)
+        for problem in problems:
+            _log.warning("gateway.board_unreadable", problem=str(problem))
+        known = (sorted(self.by_id.items()), sorted(self.agencies.items()), sorted(self.regions.items()), self.board)
         self.digest = hashlib.blake2b(repr(known).encode(), digest_size=6).hexdigest()
         return True
 
@@ -145,6 +155,8 @@ def _definition(path: Path) -> Definition:
         region=region,
         clock={str(key): each for key, each in clock.items() if isinstance(each, str | list)} if isinstance(clock, Mapping) else None,
         item=_text(_inner(composite, "item")),
+        meaning=_texts(data.get("satu_data")),
+        publish=_texts(data.get("publish")),
     )
 
 
@@ -169,6 +181,11 @@ def _inner(table: object, key: str) -> object:
 def _title(data: Mapping[str, object], fallback: str) -> str:
     title = data.get("title")
     return _text(title.get("id") if isinstance(title, Mapping) else title) or fallback
+
+
+def _texts(table: object) -> Mapping[str, str]:
+    """What a section says, as text."""
+    return {str(key): str(item) for key, item in table.items()} if isinstance(table, Mapping) else {}
 
 
 def _text(item: object) -> str:

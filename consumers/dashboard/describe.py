@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import TypedDict
 
-from consumers.dashboard import models
+from consumers.dashboard import board_models, models
 from consumers.dashboard.query import DEFAULT_LIMIT, MAX_LIMIT, WINDOW_FORMS
 
 TITLE = "Simpul: indikator"
@@ -130,6 +130,51 @@ ROUTES: Mapping[str, Route] = {
                 _NONE_MATCH,
             ]
         },
+    ),
+    "definition": Route(
+        summary="Arti sebuah indikator / What an indicator means",
+        description=both(
+            "Konsep, definisi, rumus dan satuan (Satu Data), kelas publikasi dan dasarnya, serta semua instansi di baliknya.",
+            "Concept, definition, formula and unit (Satu Data), class of publication and its basis, and all agencies behind it.",
+        ),
+        tags=["indicators"],
+        responses={200: _ok(models.DefinitionModel), 304: _UNCHANGED, **problems(400, 404, 503)},
+        openapi_extra={"parameters": [_NONE_MATCH]},
+    ),
+    "board": Route(
+        summary="Papan utama / The board",
+        description=both(
+            "Indikator utama per sektor dan peta kotak wilayah menurut `schemas/board.toml`; yang tidak boleh dilihat peran itu tidak ada di "
+            "dalamnya.",
+            "Headline indicators by sector and the regency's tile map, as `schemas/board.toml` says; what the role may not see is not in it.",
+        ),
+        tags=["indicators"],
+        responses={200: _ok(board_models.BoardModel), 304: _UNCHANGED, **problems(400, 503)},
+        openapi_extra={"parameters": [_NONE_MATCH]},
+    ),
+    "alerts": Route(
+        summary="Peringatan / Alerts",
+        description=both(
+            "Peringatan yang terbuka dan yang baru berakhir, serta merta lebih dulu; hanya tentang yang boleh dilihat peran itu. 404 bila tidak "
+            "ada layanan peringatan.",
+            "Open alerts and those that ended lately, serta merta first; only about what the role may see. 404 where there is no such service.",
+        ),
+        tags=["live"],
+        responses={200: _ok(board_models.AlertsModel), 304: _UNCHANGED, **problems(400, 404, 503)},
+        openapi_extra={"parameters": [_NONE_MATCH]},
+    ),
+    "alerts_stream": Route(
+        summary="Peringatan langsung / Live alerts",
+        description=both(
+            "Server-sent events: `alerts` memuat dokumen yang sama setiap kali berubah.",
+            "Server-sent events: `alerts` has the same document whenever it has changed.",
+        ),
+        tags=["live"],
+        responses={
+            200: {"description": both("Aliran.", "The stream."), "content": {"text/event-stream": {"schema": {"type": "string"}}}},
+            **problems(400, 404, 503),
+        },
+        openapi_extra={"parameters": [_parameter("ticket", "Tiket dari `POST /v1/tickets`.", "A ticket of `POST /v1/tickets`.")]},
     ),
     "series": Route(
         summary="Deret waktu / Values over time",

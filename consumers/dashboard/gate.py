@@ -23,7 +23,7 @@ _SECURITY = (
     (b"vary", b"Authorization, X-API-Key"),
 )
 #: Routes that a ticket opens: those whose clients cannot set headers.
-_TICKETED = ("/v1/stream", "/v1/ws")
+_TICKETED = ("/v1/stream", "/v1/ws", "/v1/alerts/stream")
 #: What supervisors and load balancers ask all the time.
 _UNCOUNTED = ("/healthz",)
 

@@ -24,8 +24,10 @@ from bus.kafka.ports import Record
 from bus.metrics import REGISTRY
 from bus.ops.serving import HttpService
 from bus.settings import Settings
+from consumers.dashboard.alerts import Relay, alert_routes
 from consumers.dashboard.answers import Serving
 from consumers.dashboard.api import operation_routes, past_routes, value_routes
+from consumers.dashboard.board import Links, board_routes
 from consumers.dashboard.cells import Cell, from_value
 from consumers.dashboard.definitions import Definitions
 from consumers.dashboard.door import Door
@@ -108,6 +110,7 @@ class Gateway:
         revisions = Revisions(open_reader, codec, asked.history_seconds)
         self.service = HttpService("gateway", asked.host, asked.port)
         self._serving = Serving(self.views.by_role, self.door, self.budget, revisions, Recomputer(settings))
+        self.relay = Relay(asked.alerts_url, asked.max_clients) if asked.alerts_url else None
         self.app = self._application(registry)
 
     @property
@@ -137,7 +140,7 @@ class Gateway:
                 self.app,
                 listener,
                 lambda: announce(url),
-                closing=self.views.close,
+                closing=self._closing,
                 ws="wsproto",
                 ws_max_size=MESSAGE_BYTES,
                 ws_per_message_deflate=False,
@@ -147,6 +150,11 @@ class Gateway:
         """End all streams and stop listening."""
         self.service.stop()
 
+    def _closing(self) -> None:
+        self.views.close()
+        if self.relay is not None:
+            self.relay.close()
+
     def _application(self, registry: APIRouter | None) -> FastAPI:
         app = FastAPI(version=__version__, docs_url=None, redoc_url=None, openapi_url=None, lifespan=self._lifespan)
         asked = self._settings.gateway
@@ -154,6 +162,8 @@ class Gateway:
         app.add_exception_handler(Refusal, refuse)
         for routes in (value_routes, past_routes, live_routes, operation_routes):
             app.include_router(routes(self._serving))
+        app.include_router(board_routes(self._serving, Links(asked.portal_url.rstrip("/"), self.relay is not None)))
+        app.include_router(alert_routes(self._serving, self.relay))
         described = openapi(app.routes, __version__, url=asked.public_url)
 
         @app.get("/openapi.json", include_in_schema=False)
@@ -175,6 +185,7 @@ class Gateway:
     async def _lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
         await self._refresh()
         running = [follower.run() for follower in self.views.followers]
+        running += [self.relay.run()] if self.relay else []
         tasks = [self.service.needs(asyncio.create_task(each)) for each in (*running, self._watch())]
         try:
             yield

@@ -122,6 +122,15 @@ class ListModel(BaseModel):
     indicators: list[IndicatorModel]
 
 
+class DefinitionModel(BaseModel):
+    """What an indicator means (metadata of Satu Data, Perpres 39/2019), how it is published, and whose events it is made of."""
+
+    indicator: IndicatorModel
+    satu_data: dict[str, str]
+    publish: dict[str, str] = Field(description="Class (berkala, serta_merta, setiap_saat, dikecualikan), basis, licence, …")
+    agencies: dict[str, str] = Field(description="Ids and titles; of a composite those of all its parts.")
+
+
 class ValuesModel(BaseModel):
     """A page of an indicator's values, by window and dimensions."""
 

@@ -56,7 +56,7 @@ def _complete(path: str, operation: dict[str, Any]) -> None:
     operation["responses"] |= {str(code): said for code, said in everywhere.items() if str(code) not in operation["responses"]}
     # FastAPI says of each route with a parameter that it may answer 422; ours answer 400.
     operation["responses"].pop("422", None)
-    tickets: list[dict[str, object]] = [{"ticket": []}] if path == "/v1/stream" else []
+    tickets: list[dict[str, object]] = [{"ticket": []}] if path in {"/v1/stream", "/v1/alerts/stream"} else []
     operation["security"] = [{"bearer": []}, {"key": []}, *tickets] + ([] if path == "/v1/tickets" else [{}])
     for parameter in operation.get("parameters", ()):
         if parameter["in"] == "path":

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
+from bus.board.spec import Board
 from bus.indicators.outputs import Output
 from bus.kafka.follower import Follower, Health, ListTopics
 from bus.kafka.ports import LogReader, Record
@@ -94,7 +95,7 @@ class View:
             self._seen = self._definitions.by_id
             allowed = {id_: each for id_, each in self._seen.items() if self.allows(id_)}
             self.by_id = {id_: replace(each, parts=tuple(filter(self._names, each.parts))) for id_, each in allowed.items()}
-            known = (sorted(self.by_id.items()), sorted(self.agencies.items()), sorted(self.regions.items()))
+            known = (sorted(self.by_id.items()), sorted(self.agencies.items()), sorted(self.regions.items()), self.board)
             self.digest = hashlib.blake2b(repr(known).encode(), digest_size=6).hexdigest()
         if self.state.hide([id_ for id_ in self.state.indicators if not self.allows(id_)]):
             self.hub.wake()
@@ -130,6 +131,11 @@ class View:
     def regions(self) -> Mapping[str, Region]:
         """The region table, which is public."""
         return self._definitions.regions
+
+    @property
+    def board(self) -> Board:
+        """The board as it is configured, for all roles."""
+        return self._definitions.board
 
     def health(self) -> Health:
         """How things stand. Records that nobody could read may be of cells that are withheld: then they are not spoken of."""

@@ -43,7 +43,7 @@ def _failing(folder: Path) -> dict[str, list[str]]:
     """Rule -> what it says. Each case runs on freshly imported code, as if it were the only one."""
     workspace = Workspace(Settings(overlay=(folder,)), only=folder)
     found: dict[str, list[str]] = {}
-    for family in ("schemas", "references", "connectors", "agencies", "indicators", "alerts", "consumers"):
+    for family in ("schemas", "references", "connectors", "agencies", "indicators", "alerts", "board", "consumers"):
         for case in FAMILIES[family](workspace):
             if problems := _run(case):
                 found.setdefault(case.rule, []).extend(map(str, problems))

@@ -2,12 +2,12 @@
 
 import { arrow, el, say } from "./dom.js";
 import { exact, label, number, order, scale, scaled, windowLabel } from "./format.js";
+import { href } from "./router.js";
 import { draw, empty } from "./spark.js";
-import { inLanguage, t, windowName } from "./text.js";
+import { dimensionName, inLanguage, t, windowName } from "./text.js";
+import { tween } from "./tween.js";
 
 const FEW = 6;
-const TWEEN_MS = 180;
-const still = matchMedia("(prefers-reduced-motion: reduce)");
 
 export class Card {
   constructor(definition, openProof) {
@@ -16,7 +16,8 @@ export class Card {
     this.window = null;
     this.all = false;
     this.rows = new Map();
-    this.title = el("h3");
+    this.name = el("a", { href: href(["indikator", definition.id]) });
+    this.title = el("h3", {}, this.name);
     this.meta = el("p", { class: "meta" });
     this.before = el("button", { type: "button", onclick: () => this.step(-1) }, arrow("M15 5l-7 7 7 7"));
     this.after = el("button", { type: "button", onclick: () => this.step(1) }, arrow("M9 5l7 7-7 7"));
@@ -52,8 +53,8 @@ export class Card {
 
   render(changed) {
     const { definition } = this;
-    say(this.title, inLanguage(definition.title));
-    const dimensions = definition.dimensions.length ? `${t("by")} ${definition.dimensions.join(", ")}` : "";
+    say(this.name, inLanguage(definition.title));
+    const dimensions = definition.dimensions.length ? `${t("by")} ${definition.dimensions.map(dimensionName).join(", ")}` : "";
     const window = definition.stock && definition.window !== "now" ? `${windowName(definition.window)}, ${t("closing")}` : windowName(definition.window);
     say(this.meta, [window, definition.unit, dimensions].filter(Boolean).join(" · "));
     const windows = this.windows();
@@ -132,17 +133,19 @@ class Row {
       void this.node.offsetWidth;
       this.node.classList.add("changed");
     }
-    if (same && before.value !== cell.value && before.value !== null && cell.value !== null && changed && !still.matches) this.tween(Number(before.value), cell);
-    else { cancelAnimationFrame(this.frame); say(this.number, text); }
+    const run = same && changed && before.value !== cell.value;
+    tween(this.number, run ? before.value : null, cell.value, (value) => this.text(value, unit));
   }
 
   /** The number; an estimate is marked as one. */
-  text(value, unit) { return `${this.cell.error && this.cell.error !== "0" ? "≈ " : ""}${scaled(value, unit)}`; }
+  text(value, unit) { return this.cell.suppressed ? t("withheld") : `${this.cell.error && this.cell.error !== "0" ? "≈ " : ""}${scaled(value, unit)}`; }
 
   /** What is to be known of the number: how final it is, who has reported, and its grade. */
   state(cell) {
     const { kind } = this.card.definition;
     const status = cell.window_start === null ? "current" : cell.status;
+    for (const each of [this.status, this.counts]) each.hidden = Boolean(cell.suppressed);
+    if (cell.suppressed) { this.grade.hidden = this.heard.hidden = true; return; }
     this.status.className = `status ${status}`;
     say(this.status, t(status));
     this.grade.hidden = cell.label === null || kind === "top";
@@ -152,23 +155,5 @@ class Row {
     this.heard.title = t("complete")(cell.heard, cell.expected);
     say(this.heard, t("of")(cell.heard, cell.expected));
     say(this.counts, `${t("events")} ${number(String(cell.n), 0)} · ${t("revision")} ${number(String(cell.revision), 0)}`);
-  }
-
-  /** Let the number run to its new value; what stands at the end is the exact one's own text. */
-  tween(from, cell) {
-    cancelAnimationFrame(this.frame);
-    const unit = scale(cell.value, this.card.definition);
-    const to = Number(cell.value);
-    const places = unit.by > 1 ? 6 : cell.value.includes(".") ? unit.decimals ?? 2 : 0;
-    const began = performance.now();
-    const step = (now) => {
-      const part = Math.min(1, (now - began) / TWEEN_MS);
-      const eased = 1 - (1 - part) ** 3;
-      say(this.number, this.text(part < 1 ? (from + (to - from) * eased).toFixed(places) : cell.value, unit));
-      if (part < 1) this.frame = requestAnimationFrame(step);
-    };
-    // A page in the background gets no frames; its numbers must be right all the same.
-    if (document.hidden) say(this.number, this.text(cell.value, unit));
-    else this.frame = requestAnimationFrame(step);
   }
 }

@@ -27,6 +27,20 @@ export function scale(text, { unit, decimals }) {
   return place < 0 ? { by: 1, unit, decimals } : { by: SPANS[place], unit: t("spans")[place], decimals: 1 };
 }
 
+const LARGE = [1e12, 1e9, 1e6];
+
+/** The same where there is little room: large sums in millions and more, shares in percent. */
+export function brief(text, definition) {
+  const size = text === null ? 0 : Math.abs(Number(text));
+  if (definition.unit === "bagian") return { by: 0.01, unit: t("percent"), decimals: 1 };
+  if (definition.unit === "detik kerja" && size >= 3600) return { by: 3600, unit: t("workHours"), decimals: 1 };
+  const place = LARGE.findIndex((each) => size >= each);
+  if (definition.unit === "rupiah" && place >= 0) return { by: LARGE[place], unit: t("large")[place], decimals: 2 };
+  if (definition.kind === "ratio" || definition.unit === "persen") return { by: 1, unit: t("units")[definition.unit] ?? definition.unit, decimals: Math.min(definition.decimals ?? 1, 1) };
+  const unit = scale(text, definition);
+  return { ...unit, unit: t("units")[unit.unit] ?? unit.unit };
+}
+
 /** The value in that unit. */
 export const scaled = (text, { by, decimals }) => (by === 1 ? number(text, decimals) : number((Number(text) / by).toFixed(decimals), decimals));
 
@@ -64,7 +78,18 @@ export function windowLabel(cell, window) {
 }
 
 export const moment = (text) => date(new Date(text), { dateStyle: "long", timeStyle: "medium" });
+export const today = () => date(new Date(), { weekday: "long", day: "numeric", month: "long", year: "numeric" });
 export const clock = (when) => date(when, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+
+const AGES = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
+
+/** How long ago that was, in words. */
+export function ago(at) {
+  const seconds = Math.max(0, Math.round((Date.now() - at) / 1000));
+  if (seconds < 5) return t("justNow");
+  const [unit, size] = AGES.find(([, each]) => seconds >= each) ?? AGES.at(-1);
+  return made("ago", () => new Intl.RelativeTimeFormat(locale(), { numeric: "always" })).format(-Math.floor(seconds / size), unit);
+}
 
 let regions = {};
 export const knowRegions = (known) => { regions = known ?? {}; };
@@ -77,6 +102,17 @@ function place(code) {
   const below = parts.length > 4 ? [parts[5] && `RT ${parts[5]}`, `RW ${parts[4]}`].filter(Boolean).join("/") : t("levels")[region.level];
   return `${[below, region.name].filter(Boolean).join(" ")} (${code})`;
 }
+
+/** What a region alone is called: Boyolali, Selo, Tlogolele, RW 003, RT 002; its code where nobody has named it. */
+export function placeName(code) {
+  const parts = code.split(".");
+  if (parts.length === 6) return `RT ${parts[5]}`;
+  if (parts.length === 5) return `RW ${parts[4]}`;
+  return regions[code]?.name ?? code;
+}
+
+/** A dimension's value in words. */
+export const valueName = (name, value) => (value === null || value === "" ? t("none") : name === "region" ? place(value) : value);
 
 /** Dimension values in words; of a ranking with what stands on the rank. */
 export function label(cell, definition) {

@@ -1,169 +1,91 @@
-// Puts the page together: definitions and cells in, cards out; language, theme, search and the state of the connection.
+// Puts the page together: routes to views, cells to the view that is shown.
 
-import { Card } from "./card.js";
-import { el, say } from "./dom.js";
-import { clock, knowRegions, number } from "./format.js";
-import { openProof } from "./proof.js";
+import { note, known, load } from "./known.js";
+import { here, start } from "./router.js";
+import { begin, linked, placed } from "./shell.js";
 import { Store } from "./store.js";
-import { currentLanguage, setLanguage, t, windowName } from "./text.js";
+import { Strip } from "./strip.js";
+import { t } from "./text.js";
+import { IndicatorView } from "./views/indicator.js";
+import { ListView } from "./views/list.js";
+import { MapView } from "./views/map.js";
+import { MppView } from "./views/mpp.js";
+import { OverviewView } from "./views/overview.js";
 
-const $ = (id) => document.getElementById(id);
-const THEMES = ["auto", "light", "dark"];
-const ORDER = ["now", "15m", "1h", "1d", "1w", "1mo", "1q", "6mo", "1y"];
-const remembered = {
-  get: (name) => { try { return localStorage.getItem(`simpul.${name}`); } catch { return null; } },
-  set: (name, value) => { try { localStorage.setItem(`simpul.${name}`, value); } catch { /* private windows remember nothing */ } },
-};
-
-const page = { definitions: new Map(), agencies: {}, cards: new Map(), link: "connecting", period: "", search: "", heard: null, loaded: false };
-const store = new Store({ changed, linked, defined: loadDefinitions });
+const AGES_MS = 15_000;
+const main = document.getElementById("isi");
+const loading = document.getElementById("loading");
+const store = new Store({ changed, linked: connected, defined: () => load(arrange) });
+const strip = new Strip(document.getElementById("strip"));
+const views = {};
+let shown = null;
 let waiting = null;
 
+/** Which view a route is of. */
+function viewOf(route) {
+  const [name = "", id] = route.path;
+  if (name === "indikator" && id) return ["indicator", IndicatorView];
+  return { "": ["overview", OverviewView], peta: ["map", MapView], mpp: ["mpp", MppView], indikator: ["list", ListView] }[name] ?? ["overview", OverviewView];
+}
+
+const at = (name) => (name === "indicator" ? "list" : name);
+
+function arrived(route) {
+  const [name, View] = viewOf(route);
+  views[name] ??= new View(store);
+  const before = shown;
+  const view = shown = views[name];
+  const moved = before && (before !== view || (name === "indicator" && view.id !== route.path[1]));
+  view.route(route);
+  if (known.loaded) {
+    loading.hidden = true;
+    if (before !== view || !view.node.isConnected) main.replaceChildren(loading, view.node);
+    store.follow(view.ids());
+    view.render(null);
+  }
+  placed(at(name), view.title());
+  if (moved && known.loaded) { view.heading.focus({ preventScroll: true }); scrollTo(0, 0); }
+}
+
+/** Definitions or the board are others. */
+function arrange() {
+  strip.follow(known.board.alerts);
+  arrived(here());
+}
+
+function redraw() {
+  strip.render();
+  if (!shown) return;
+  if (known.loaded) shown.render(null);
+  placed(at(viewOf(here())[0]), shown.title());
+  loading.textContent = t("loading");
+}
+
 function changed(ids, keys, whole) {
-  page.heard = new Date();
-  if ([...ids].some((id) => !page.definitions.has(id))) loadDefinitions();
-  waiting ??= { ids: new Set(), keys: new Set() };
-  if (whole) for (const id of page.cards.keys()) waiting.ids.add(id);
+  const now = Date.now();
+  linked(undefined, new Date(now));
+  if (!whole) for (const id of ids) note(id, now);
+  if ([...ids].some((id) => !known.definitions.has(id))) load(arrange);
+  waiting ??= { ids: new Set(), keys: new Set(), whole: false };
+  waiting.whole ||= whole;
   for (const id of ids) waiting.ids.add(id);
   for (const key of keys) waiting.keys.add(key);
   if (document.hidden) flush(); else requestAnimationFrame(flush);
 }
 
 function flush() {
-  if (!waiting) return;
-  const { ids, keys } = waiting;
+  if (!waiting || !known.loaded) return;
+  const { ids, keys, whole } = waiting;
   waiting = null;
-  for (const id of ids) {
-    const card = page.cards.get(id);
-    if (card) { card.data = store.indicators.get(id); card.render(keys); }
-  }
-  summary();
+  shown.render({ ids: whole ? null : ids, keys });
 }
 
-async function loadDefinitions() {
-  try {
-    const answer = await fetch("/v1/indicators");
-    if (!answer.ok) throw new Error(answer.statusText);
-    const body = await answer.json();
-    page.definitions = new Map(body.indicators.map((each) => [each.id, each]));
-    page.agencies = body.agencies;
-    knowRegions(body.regions);
-    page.loaded = true;
-    arrange();
-  } catch {
-    clearTimeout(page.retry);
-    page.retry = setTimeout(loadDefinitions, 2000);
-  }
+function connected(state) {
+  if (linked(state, state === "live" ? new Date() : null) || !known.loaded) load(arrange);
 }
 
-/** Cards in their agencies' sections: monthly ones first, those without values last. */
-function arrange() {
-  const focused = document.activeElement;
-  const groups = new Map();
-  for (const definition of page.definitions.values()) {
-    if (!groups.has(definition.agency)) groups.set(definition.agency, []);
-    groups.get(definition.agency).push(definition);
-  }
-  for (const id of page.cards.keys()) if (!page.definitions.has(id)) page.cards.delete(id);
-  const sections = [...groups].sort().map(([agency, definitions]) => {
-    const last = (each) => (each.cells ? 0 : 10) + (each.window === "1mo" ? 0 : 1 + ORDER.indexOf(each.window));
-    definitions.sort((a, b) => last(a) - last(b) || a.id.localeCompare(b.id));
-    const grid = el("div", { class: "grid" }, ...definitions.map((definition) => {
-      let card = page.cards.get(definition.id);
-      if (!card) page.cards.set(definition.id, card = new Card(definition, (d, cell) => openProof($("proof"), d, cell)));
-      card.update(definition, store.indicators.get(definition.id));
-      return card.node;
-    }));
-    return el("section", { class: "agency", "aria-label": page.agencies[agency] ?? agency, "data-agency": agency },
-      el("h2", {}, page.agencies[agency] ?? agency, el("small")), grid);
-  });
-  $("agencies").replaceChildren(...sections);
-  if (focused?.isConnected) focused.focus({ preventScroll: true });
-  periods();
-  filter();
-  summary();
-}
-
-function periods() {
-  const windows = [...new Set([...page.definitions.values()].map((each) => each.window).filter(Boolean))];
-  windows.sort((a, b) => ORDER.indexOf(a) - ORDER.indexOf(b));
-  $("periods").setAttribute("aria-label", t("period"));
-  const choice = (code, words) => el("button", { type: "button", "aria-pressed": String(page.period === code), onclick: (event) => {
-    page.period = code;
-    for (const each of $("periods").children) each.setAttribute("aria-pressed", String(each === event.currentTarget));
-    filter();
-  } }, words);
-  $("periods").replaceChildren(...(windows.length > 1 ? [choice("", t("all")), ...windows.map((code) => choice(code, windowName(code)))] : []));
-}
-
-function filter() {
-  let any = false;
-  for (const section of $("agencies").children) {
-    let count = 0;
-    for (const card of page.cards.values()) {
-      if (card.definition.agency !== section.dataset.agency) continue;
-      const fits = (!page.period || card.definition.window === page.period) && page.search.split(/\s+/).every((word) => card.words.includes(word));
-      card.node.hidden = !fits;
-      count += fits;
-    }
-    section.hidden = !count;
-    say(section.querySelector("h2 small"), t("count")(count));
-    any ||= count > 0;
-  }
-  $("empty").hidden = any;
-  say($("empty"), !page.loaded ? t("loading") : page.definitions.size ? t("noMatch") : t("nothing"));
-}
-
-function summary() {
-  say($("summary"), t("summary")(number(String(page.definitions.size), 0), number(String(store.cells), 0)));
-  link();
-}
-
-function linked(state) {
-  const back = state === "live" && page.link === "lost";
-  page.link = state;
-  if (state === "live") page.heard = new Date();
-  if (back || !page.loaded) loadDefinitions();
-  link();
-}
-
-function link() {
-  $("link").dataset.state = page.link;
-  document.body.classList.toggle("offline", page.link === "lost" || page.link === "stale");
-  say($("link-text"), page.heard && page.link !== "connecting" ? `${t(page.link)} · ${clock(page.heard)}` : t(page.link));
-  // Only the state is read out, not the time of every message.
-  say($("announce"), t(page.link));
-  const notice = $("notice");
-  notice.hidden = page.link !== "lost" && page.link !== "stale";
-  notice.dataset.state = page.link;
-  if (!notice.hidden) say(notice, t(`${page.link}Notice`));
-}
-
-function speak(code) {
-  setLanguage(code);
-  remembered.set("language", currentLanguage());
-  for (const node of document.querySelectorAll("[data-text]")) say(node, t(node.dataset.text));
-  for (const node of document.querySelectorAll("[data-placeholder]")) node.placeholder = t(node.dataset.placeholder);
-  for (const button of document.querySelectorAll("[data-language]")) button.setAttribute("aria-pressed", String(button.dataset.language === currentLanguage()));
-  dress(document.documentElement.dataset.theme ?? "auto");
-  arrange();
-}
-
-function dress(theme) {
-  if (theme === "auto") delete document.documentElement.dataset.theme; else document.documentElement.dataset.theme = theme;
-  const words = t("theme") + t(theme);
-  $("theme").title = words;
-  $("theme").setAttribute("aria-label", words);
-  remembered.set("theme", theme);
-}
-
-for (const button of document.querySelectorAll("[data-language]")) button.addEventListener("click", () => speak(button.dataset.language));
-$("theme").addEventListener("click", () => dress(THEMES[(THEMES.indexOf(document.documentElement.dataset.theme ?? "auto") + 1) % THEMES.length]));
-$("search").addEventListener("input", (event) => { page.search = event.target.value.trim().toLowerCase(); filter(); });
-$("proof").addEventListener("click", (event) => { if (event.target === $("proof")) $("proof").close(); });
+begin(redraw);
+start(arrived);
 document.addEventListener("visibilitychange", flush);
-
-dress(remembered.get("theme") ?? "auto");
-speak(remembered.get("language") ?? "id");
-loadDefinitions();
-store.connect();
+setInterval(() => { if (known.loaded && !document.hidden) { shown.age?.(); strip.age(); } }, AGES_MS);
+load(arrange);

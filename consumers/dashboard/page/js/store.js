@@ -54,6 +54,16 @@ export class Store {
     this.next = null;
     this.definitions = null;
     this.source = null;
+    this.wanted = null;
+  }
+
+  /** From now on only these indicators (`null`: all). What is known of them is kept until the new snapshot is there. */
+  follow(ids) {
+    const wanted = ids && ids.length ? [...new Set(ids)].sort() : null;
+    if (this.source && String(wanted) === String(this.wanted)) return;
+    this.wanted = wanted;
+    this.token = "";
+    this.connect();
   }
 
   get cells() { let sum = 0; for (const each of this.indicators.values()) sum += each.cells.size; return sum; }
@@ -61,8 +71,10 @@ export class Store {
   connect() {
     clearTimeout(this.timer);
     this.source?.close();
+    this.next = null;
     const query = new URLSearchParams({ detail: "brief" });
     if (this.token) query.set("last_event_id", this.token);
+    if (this.wanted) query.set("indicator", this.wanted.join());
     const source = this.source = new EventSource(`/v1/stream?${query}`);
     source.addEventListener("status", (event) => this.status(JSON.parse(event.data)));
     source.addEventListener("snapshot", (event) => this.snapshot(event));
