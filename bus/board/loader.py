@@ -60,6 +60,9 @@ def check_board(path: Path, indicators: Mapping[str, AnyIndicator]) -> list[Prob
         for number, tile in enumerate(sector.tiles):
             where = _where(path, text, ("sector", place, "tiles", number))
             problems += [Problem(f"{where}.{key}", what) for key, what in _wrong(tile, indicators)]
+    drawn = board.map.indicator if board.map is not None else None
+    if drawn is not None and "region" not in (indicators[drawn].definition["dims"] if drawn in indicators else ()):
+        problems.append(Problem(f"{_where(path, text, ('map',))}.indicator", f"there is no indicator {drawn!r} that has regions"))
     return problems
 
 

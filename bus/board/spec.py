@@ -37,9 +37,15 @@ class Sector(Section):
 
 
 class TileMap(Section):
-    """A regency as a grid of equal tiles, roughly where its parts lie: rows from north to south, codes from west to east, "" where nothing is."""
+    """A regency as a grid of equal tiles, roughly where its parts lie.
+
+    Rows go from north to south, codes from west to east, "" where nothing is.
+
+    `indicator`: what is drawn until a reader chooses; it has regions.
+    """
 
     root: _Place
+    indicator: Text | None = None
     rows: list[list[_Place]] = Field(min_length=1)
 
     @model_validator(mode="after")

@@ -46,7 +46,7 @@ def board_of(view: View, board: Board, links: Links) -> dict[str, object]:
         "portal_url": links.portal_url or None,
         "alerts": links.alerts,
         "sectors": sectors,
-        "map": None if board.map is None else _map(board.map),
+        "map": None if board.map is None else _map(board.map, view),
     }
 
 
@@ -60,7 +60,7 @@ def _tile(tile: Tile) -> dict[str, object]:
     }
 
 
-def _map(drawn: TileMap) -> dict[str, object]:
+def _map(drawn: TileMap, view: View) -> dict[str, object]:
     """Places are counted from 1, columns from the west, rows from the north."""
     tiles = [
         {"code": code, "row": row, "column": column}
@@ -68,4 +68,5 @@ def _map(drawn: TileMap) -> dict[str, object]:
         for column, code in enumerate(codes, 1)
         if code
     ]
-    return {"root": drawn.root, "rows": len(drawn.rows), "columns": max(map(len, drawn.rows)), "tiles": tiles}
+    first = drawn.indicator if drawn.indicator in view.by_id else None
+    return {"root": drawn.root, "indicator": first, "rows": len(drawn.rows), "columns": max(map(len, drawn.rows)), "tiles": tiles}

@@ -37,6 +37,7 @@ class TileMapModel(BaseModel):
     """A regency as a grid of equal tiles."""
 
     root: str
+    indicator: str | None = Field(description="What is drawn until a reader chooses.")
     rows: int
     columns: int
     tiles: list[PlaceModel]

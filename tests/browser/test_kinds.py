@@ -41,7 +41,7 @@ async def test_what_kind_of_number_is_shown(browser: Any) -> None:
 
     async with serving(gateway_over(log, overlay=OVERLAY)) as url, httpx.AsyncClient(base_url=url) as http:
         await until_ready(http)
-        await page.open(url)
+        await page.open(f"{url}/#/indikator")
         await page.sees(f"{card('uji.now_mean')} output", "Keadaan sekarang")
         assert await page.texts(f"{card('uji.now_mean')} .status") == ["terkini"]
         assert await page.texts(f"{card('uji.now_mean')} .nav button") == []

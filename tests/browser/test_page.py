@@ -66,7 +66,7 @@ async def test_a_number_is_shown_changes_and_survives_the_loss_of_the_server(bro
     gateway = gateway_over(log)
     async with serving(gateway) as url, httpx.AsyncClient(base_url=url) as http:
         await until_ready(http)
-        await page.open(url)
+        await page.open(f"{url}/#/indikator")
         await page.sees(f"{CARD} .value b", "38,52")
         assert await page.texts(f"{CARD} output") == ["Februari 2021"]
         assert await page.texts(f"{CARD} .label") == ["DKI1", "DKI2"]
@@ -93,7 +93,7 @@ async def test_the_evidence_other_windows_languages_and_a_narrow_screen(browser:
     page = Page(browser)
     async with serving(gateway_over(log)) as url, httpx.AsyncClient(base_url=url) as http:
         await until_ready(http)
-        await page.open(url)
+        await page.open(f"{url}/#/indikator")
         await page.sees(f"{CARD} .value b", "38,52")
         await page.click(f"{CARD} .value")
         await page.sees("dialog code", "bus verify dlh.pm10_mean 2021-02-01/DKI1")

@@ -50,7 +50,7 @@ def _envelope(number: int) -> Envelope:
     return Envelope(Event(_TYPE, f"{data['station']}/{at:%F}", at, data), "dlh/ispu", number + 1, number + 1, Op.CREATE, "dlh/ispu/1")
 
 
-async def _published(installation: Installation, change: Change) -> MemoryLog:
+async def published(installation: Installation, change: Change) -> MemoryLog:
     """A log with 90 events over three batches, and what a fold and a merge say of them, changed."""
     kafka = installation.settings.kafka
     log = MemoryLog({f"events.{_TYPE}": kafka.event_partitions, topic_of(_ID): 1})
@@ -86,7 +86,7 @@ def _same(outputs: list[Output]) -> list[Output]:
 
 
 async def test_what_the_workers_publish_is_proven(installation: Installation) -> None:
-    log = await _published(installation, _same)
+    log = await published(installation, _same)
     (report,) = await verify(installation, log, [_ID])
     assert report.ok
     assert report.cells == 9
@@ -94,7 +94,7 @@ async def test_what_the_workers_publish_is_proven(installation: Installation) ->
 
 
 async def test_single_cells_are_proven_and_unknown_ones_named(installation: Installation) -> None:
-    log = await _published(installation, _same)
+    log = await published(installation, _same)
     (report,) = await verify(installation, log, [_ID], cells=["2024-02-01/DKI2"])
     assert (report.ok, report.cells) == (True, 1)
     with pytest.raises(ConfigurationError, match=r"no such cell; there are 9, such as: 2024-01-01/DKI1"):
@@ -113,7 +113,7 @@ async def test_single_cells_are_proven_and_unknown_ones_named(installation: Inst
     ],
 )
 async def test_a_wrong_number_is_found(installation: Installation, field: str, change: Callable[[Output], Output]) -> None:
-    log = await _published(installation, lambda outputs: [*outputs[:-1], change(outputs[-1])])
+    log = await published(installation, lambda outputs: [*outputs[:-1], change(outputs[-1])])
     (report,) = await verify(installation, log, [_ID])
     assert field in {mismatch.field for mismatch in report.mismatches}
     assert {mismatch.cell for mismatch in report.mismatches} == {"2024-03-01/DKI3"}
@@ -121,7 +121,7 @@ async def test_a_wrong_number_is_found(installation: Installation, field: str, c
 
 async def test_a_cell_that_was_never_published_is_found(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bus.ops.verification._LOOKS", 1)
-    log = await _published(installation, lambda outputs: [each for each in outputs if each.dimensions["station"] != "DKI2"])
+    log = await published(installation, lambda outputs: [each for each in outputs if each.dimensions["station"] != "DKI2"])
     (report,) = await verify(installation, log, [_ID])
     assert [(each.cell, each.field, each.published) for each in report.mismatches] == [
         (f"2024-0{month}-01/DKI2", "cell", "") for month in (1, 2, 3)

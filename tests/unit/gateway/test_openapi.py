@@ -24,8 +24,11 @@ _CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance
 _ASKED = [
     "/v1/indicators",
     "/v1/indicators/{indicator}",
+    "/v1/indicators/{indicator}/definition",
     "/v1/indicators/{indicator}/series",
     "/v1/indicators/{indicator}/revisions",
+    "/v1/board",
+    "/v1/alerts",
     "/healthz",
 ]
 

@@ -36,6 +36,7 @@ export function brief(text, definition) {
   if (definition.unit === "detik kerja" && size >= 3600) return { by: 3600, unit: t("workHours"), decimals: 1 };
   const place = LARGE.findIndex((each) => size >= each);
   if (definition.unit === "rupiah" && place >= 0) return { by: LARGE[place], unit: t("large")[place], decimals: 2 };
+  if (definition.unit === "rupiah") return { by: 1, unit: t("units").rupiah ?? "rupiah", decimals: 0 };
   if (definition.kind === "ratio" || definition.unit === "persen") return { by: 1, unit: t("units")[definition.unit] ?? definition.unit, decimals: Math.min(definition.decimals ?? 1, 1) };
   const unit = scale(text, definition);
   return { ...unit, unit: t("units")[unit.unit] ?? unit.unit };
@@ -75,6 +76,18 @@ export function windowLabel(cell, window) {
     case "1w": return `${date(start, { day: "numeric", month: "short" })} – ${date(end, { day: "numeric", month: "short", year: "numeric" })}`;
     default: return `${date(start, { day: "numeric", month: "short", year: "numeric" })} ${date(start, { hour: "2-digit", minute: "2-digit" })}`;
   }
+}
+
+/** The same where there is little room. */
+export function shortLabel(cell, window) {
+  if (cell.window_start === null || window !== "1d") return windowLabel(cell, window);
+  return date(new Date(cell.window_start), { day: "numeric", month: "short", year: "numeric" });
+}
+
+/** A span such as 30d in words. */
+export function span(text) {
+  const [, size, unit] = /^(\d+)([a-z]+)$/.exec(text) ?? [];
+  return t("spanUnits")[unit] ? `${size} ${t("spanUnits")[unit]}` : text;
 }
 
 export const moment = (text) => date(new Date(text), { dateStyle: "long", timeStyle: "medium" });

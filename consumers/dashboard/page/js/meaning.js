@@ -1,6 +1,7 @@
 // What an indicator means and how it is published, and where to say that it is wrong.
 
 import { el, say } from "./dom.js";
+import { span } from "./format.js";
 import { ask, known } from "./known.js";
 import { href } from "./router.js";
 import { t, windowName } from "./text.js";
@@ -39,7 +40,7 @@ export class Meaning {
     const pairs = [
       ...Object.entries(t("meaning")).map(([key, words]) => [words, meaning[key]]),
       [t("windowSpan"), windowName(definition.window)],
-      [t("lateness"), definition.window === "now" ? null : definition.late],
+      [t("lateness"), definition.window === "now" || !definition.late ? null : span(definition.late)],
       [t("publication"), t("classes")[publish.class] ?? publish.class],
       [t("basis"), publish.basis ?? t("laws")[publish.class]],
       [t("until_"), publish.until],

@@ -1,7 +1,7 @@
 // One headline: value, trend, change against the window before, how fresh and how final it is. The whole of it is a link.
 
 import { el, say, svg } from "./dom.js";
-import { ago, brief, number, scaled, windowLabel } from "./format.js";
+import { ago, brief, number, scaled, shortLabel } from "./format.js";
 import { known } from "./known.js";
 import { change, ends, lineOf, windowsOf } from "./lines.js";
 import { href } from "./router.js";
@@ -12,6 +12,9 @@ import { tween } from "./tween.js";
 const UP = "M12 4l8 14H4z";
 const DOWN = "M12 20L4 6h16z";
 const LEVEL = "M4 9h16v2.5H4zM4 14h16v2.5H4z";
+
+/** So many decimals that a small change does not read as none. */
+const places = (size) => (size >= 1 || size === 0 ? 1 : size >= 0.1 ? 2 : 3);
 
 /** A change in words with its sign: never by colour alone. */
 export class Change {
@@ -27,10 +30,10 @@ export class Change {
     if (!found) return;
     const { direction, size, points } = found;
     this.path.setAttribute("d", direction > 0 ? UP : direction < 0 ? DOWN : LEVEL);
-    const by = size === null ? "" : `${number(size.toFixed(1), 1)} ${points ? t("point") : "%"}`;
+    const by = size === null ? "" : `${number(size.toFixed(places(size)), places(size))} ${points ? t("point") : "%"}`;
     const moved = direction ? t(direction > 0 ? "rose" : "fell")(by).trim() : t("same");
     const good = direction && better ? (direction > 0) === (better === "more") : null;
-    say(this.words, [moved, t("since")(windowLabel(before, span)), good === null ? "" : `(${t(good ? "better" : "worse")})`].filter(Boolean).join(" "));
+    say(this.words, [moved, t("since")(shortLabel(before, span)), good === null ? "" : `(${t(good ? "better" : "worse")})`].filter(Boolean).join(" "));
     this.node.dataset.news = good === null ? "" : good ? "good" : "bad";
   }
 }
@@ -48,9 +51,9 @@ export class Tile {
     this.heard = el("span", { class: "heard" });
     this.fresh = el("span", { class: "fresh" });
     this.spark = empty();
-    this.link = el("a", { class: "tile" }, this.name,
+    this.link = el("a", { class: "tile" }, this.name, this.fresh,
       el("span", { class: "figure" }, this.number, " ", this.unit, " ", this.grade), this.spark, this.change.node,
-      el("span", { class: "about" }, this.window, this.status, this.heard, this.fresh));
+      el("span", { class: "about" }, this.window, this.status, this.heard));
     this.node = el("li", { "data-headline": tile.indicator }, this.link);
     this.link.addEventListener("animationend", () => this.link.classList.remove("changed"));
   }
@@ -86,7 +89,8 @@ export class Tile {
   }
 
   state(cell, has, definition) {
-    say(this.window, cell ? windowLabel(cell, definition.window) : "");
+    const newest = this.tile.newest.map((name) => cell?.dimensions[name]).filter(Boolean);
+    say(this.window, cell ? [shortLabel(cell, definition.window), ...newest].join(" · ") : "");
     const status = !has ? "" : cell.window_start === null ? "current" : cell.status;
     this.status.hidden = !has || status === "current";
     this.status.className = `status ${status}`;

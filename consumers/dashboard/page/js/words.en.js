@@ -29,7 +29,7 @@ export const en = {
   // The shell and its routes.
   brand: "Simpul", routes: { overview: "Overview", map: "Map", mpp: "Service mall", list: "Indicators" }, mainNav: "Pages", notFound: "There is no such page.",
   toOverview: "To the overview", printed: (url, when) => `${url} · printed ${when}`,
-  percent: "percent", workHours: "working hours", large: ["trillion rupiah", "billion rupiah", "million rupiah"], justNow: "just now", point: "points",
+  percent: "percent", workHours: "working hours", large: ["trillion rupiah", "billion rupiah", "million rupiah"], justNow: "just now", spanUnits: { h: "hours", d: "days", w: "weeks", mo: "months", y: "years", m: "minutes" }, point: "points",
   units: { orang: "people", persen: "percent", indeks: "index", menit: "minutes", rumah: "houses", hari: "days", bagian: "share", ekor: "head", izin: "licences", wilayah: "areas", "tempat tidur": "beds", pasangan: "couples",
     liter: "litres", laporan: "reports", kunjungan: "visits", kejadian: "events", "detik kerja": "working seconds", detik: "seconds", KK: "families", tingkat: "level", pos: "posts", peringatan: "alerts",
     perbaikan: "repairs", penyaluran: "payments", "liter per ekor per hari": "litres per cow and day", kali: "times", jam: "hours", "hari sapi": "cow days", tiket: "tickets", KPM: "families" },

@@ -29,7 +29,7 @@ export const id = {
   // The shell and its routes.
   brand: "Simpul", routes: { overview: "Ikhtisar", map: "Peta", mpp: "MPP", list: "Indikator" }, mainNav: "Halaman", notFound: "Halaman ini tidak ada.",
   toOverview: "Ke ikhtisar", printed: (url, when) => `${url} · dicetak ${when}`,
-  percent: "persen", workHours: "jam kerja", large: ["triliun rupiah", "miliar rupiah", "juta rupiah"], units: {}, justNow: "baru saja", point: "poin",
+  percent: "persen", workHours: "jam kerja", large: ["triliun rupiah", "miliar rupiah", "juta rupiah"], units: {}, justNow: "baru saja", spanUnits: { h: "jam", d: "hari", w: "minggu", mo: "bulan", y: "tahun", m: "menit" }, point: "poin",
   // The overview.
   regency: (name) => `Kabupaten ${name}`, overviewCount: (i, a) => `${i} indikator dari ${a} instansi, diperbarui langsung`, notYet: "belum ada nilai",
   rose: (by) => `naik ${by}`, fell: (by) => `turun ${by}`, same: "tetap", since: (window) => `dari ${window}`, better: "membaik", worse: "memburuk",

@@ -40,11 +40,12 @@ export class MapView {
     if (known.loaded) this.choose();
   }
 
-  /** What can be drawn: first the board's own headlines, in its order. */
+  /** What can be drawn; to begin with what the board says, or the headline that has most to show. */
   choose() {
     this.able = [...known.definitions.values()].filter((each) => each.dimensions.includes("region") && each.cells);
     const headlines = known.board.sectors.flatMap((sector) => sector.tiles.map((tile) => tile.indicator));
-    const first = headlines.find((id) => this.able.some((each) => each.id === id && each.cells > 5)) ?? this.able[0]?.id ?? "";
+    const rich = [...this.able].sort((a, b) => headlines.includes(b.id) - headlines.includes(a.id) || b.cells - a.cells);
+    const first = [this.id, known.board.map?.indicator].find((id) => known.definitions.has(id)) ?? rich[0]?.id ?? "";
     const before = this.id;
     this.id = known.definitions.has(this.query[INDICATOR]) ? this.query[INDICATOR] : first;
     if (before !== this.id) { for (const choice of this.choices.values()) choice.node.remove(); this.choices.clear(); }
