@@ -93,7 +93,9 @@ class Definitions:
         self.by_id = {id_: _composed(each, found) for id_, each in found.items() if id_ not in self.hidden}
         self.agencies = {path.parent.name: _title(_read(path), path.parent.name) for path in agency_files if path in seen}
         self.regions = read_regions(tables)
-        self.board, problems = load_board(self._schemas)
+        board, problems = load_board(self._schemas)
+        # A slip of the pen in one file does not empty the walls: what was read before stays.
+        self.board = board if not problems or not self.board.sector else self.board
         for problem in problems:
             _log.warning("gateway.board_unreadable", problem=str(problem))
         known = (sorted(self.by_id.items()), sorted(self.agencies.items()), sorted(self.regions.items()), self.board)

@@ -101,7 +101,7 @@ export function ago(at) {
   const seconds = Math.max(0, Math.round((Date.now() - at) / 1000));
   if (seconds < 5) return t("justNow");
   const [unit, size] = AGES.find(([, each]) => seconds >= each) ?? AGES.at(-1);
-  return made("ago", () => new Intl.RelativeTimeFormat(locale(), { numeric: "always" })).format(-Math.floor(seconds / size), unit);
+  return made("ago", () => new Intl.RelativeTimeFormat(locale(), { numeric: "always" })).format(-Math.floor(seconds / size), unit).replace(" yang lalu", " lalu");
 }
 
 let regions = {};

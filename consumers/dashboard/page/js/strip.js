@@ -6,7 +6,9 @@ import { href } from "./router.js";
 import { inLanguage, t } from "./text.js";
 
 const LONGEST_WAIT_MS = 30_000;
-const FIRST = 2;
+const narrow = matchMedia("(max-width: 35rem)");
+/** How many are shown before the reader asks for the others. */
+const first = () => (narrow.matches ? 1 : 2);
 const WEIGHT = { danger: 0, warning: 1, info: 2 };
 const SHAPES = {
   danger: "M8 2h8l6 6v8l-6 6H8l-6-6V8zM11 7v6h2V7zM11 15v2h2v-2z",
@@ -72,9 +74,9 @@ export class Strip {
     // Nothing is said while all is well; that the service is away is, quietly.
     this.node.hidden = !this.there || (this.connected && !open.length && !this.all) || (!this.heard && !this.tried);
     this.node.setAttribute("aria-label", t("alerts"));
-    const shown = this.all ? this.alerts : open.slice(0, FIRST);
+    const shown = this.all ? this.alerts : open.slice(0, first());
     this.list.replaceChildren(...shown.map((each) => this.item(each)));
-    const left = this.alerts.length - Math.min(open.length, FIRST);
+    const left = this.alerts.length - Math.min(open.length, first());
     this.more.hidden = this.alerts.length === 0 || (!this.all && left <= 0);
     say(this.more, this.all ? t("fewerAlerts") : t("moreAlerts")(left));
     this.more.setAttribute("aria-expanded", String(this.all));
