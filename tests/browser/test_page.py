@@ -51,6 +51,10 @@ class Page:
     async def click(self, selector: str) -> None:
         await self.script(f"document.querySelector({json.dumps(selector)}).click()")
 
+    async def wait(self) -> None:
+        """A moment between two looks."""
+        await asyncio.sleep(0.1)
+
     async def sees(self, selector: str, text: str, seconds: float = 15) -> None:
         found: list[str] = []
         try:
