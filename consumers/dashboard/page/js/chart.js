@@ -55,8 +55,8 @@ export class Chart {
     const ticks = (_, splits) => splits.map((at) => new Intl.DateTimeFormat(currentLanguage(), { timeZone: ZONE, ...this.step(splits) }).format(new Date(at * 1000)));
     this.plot = new uPlot({
       width: Math.max(this.box.clientWidth, 200), height: HEIGHT_REM * rem, legend: { show: false }, tzDate: (at) => uPlot.tzDate(new Date(at * 1000), ZONE),
-      cursor: { y: false, drag: { x: true, y: false }, points: { size: 9 } }, scales: { x: { time: true } },
-      series: [{}, { stroke: accent, width: 2, points: { show: data[0].length <= 60, size: 6, fill: accent, stroke: accent }, spanGaps: false }],
+      cursor: { y: false, drag: { x: true, y: false }, points: { size: 0.55 * rem } }, scales: { x: { time: true } },
+      series: [{}, { stroke: accent, width: rem / 8, points: { show: data[0].length <= 60, size: 0.38 * rem, fill: accent, stroke: accent }, spanGaps: false }],
       axes: [{ ...axis, label: t("chart_x")(windowName(this.definition.window)), space: 5.5 * rem, size: 2.2 * rem, values: ticks },
         { ...axis, label: this.unit.unit, size: 4.4 * rem, values: (_, splits) => splits.map((value) => new Intl.NumberFormat(currentLanguage()).format(value)) }],
       hooks: { setCursor: [(plot) => this.point(plot)], draw: [(plot) => this.mark(plot, accent)] },

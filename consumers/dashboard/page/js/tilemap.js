@@ -8,7 +8,7 @@ import { t } from "./text.js";
 export class TileMap {
   constructor() {
     this.grid = el("ul", { class: "tilemap" });
-    this.legendTitle = el("h3");
+    this.legendTitle = el("h2");
     this.legend = el("ul", { class: "legend" });
     this.note = el("p", { class: "meta" });
     this.node = el("div", { class: "mapbox" }, this.grid, el("div", { class: "legendbox" }, this.legendTitle, this.legend, this.note));

@@ -91,7 +91,7 @@ export class MppView {
     if (!row) {
       const parts = Object.fromEntries(Object.keys(cells).map((key) => [key, el("a")]));
       const grade = el("span", { class: "grade" });
-      const node = el("tr", { "data-tenant": tenant }, el("th", { scope: "row" }, tenant), ...Object.entries(parts).map(([key, part]) => el("td", { class: "number", "data-key": key }, part, key === "ikm" ? grade : null)));
+      const node = el("tr", { "data-tenant": tenant }, el("th", { scope: "row" }, tenant), ...Object.entries(parts).map(([key, part]) => el("td", { class: "number", "data-key": key }, part, ...(key === "ikm" ? [" ", grade] : []))));
       this.rows.set(tenant, row = { node, parts, grade, before: {} });
     }
     for (const [key, part] of Object.entries(row.parts)) {
