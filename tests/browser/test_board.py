@@ -20,7 +20,7 @@ from bus.testing.memory import MemoryLog
 from consumers.dashboard.gateway import Gateway
 from tests.browser.test_page import Page
 from tests.unit.gateway.alerting import Episodes, alert, alerting
-from tests.unit.gateway.feed import NOW, gateway_over, month, serving, until_ready, value
+from tests.unit.gateway.feed import NOW, gateway_over, month, released, serving, until_ready, value
 
 AIR, BEDS, FAMILIES = "dlh.highest_index_daily", "rsud.bor_now", "dukcapil.households_now"
 PAGES = ("#/", "#/peta", "#/peta?wilayah=33.09.01", "#/mpp", "#/indikator?instansi=dlh", f"#/indikator/{AIR}", f"#/indikator/{BEDS}")
@@ -181,6 +181,28 @@ async def test_an_indicator_has_a_chart_a_breakdown_its_meaning_and_its_past(one
         await page.sees(".hero b", "76,9")
         await go(page, "#/indikator/dlh.none")
         await page.sees(".view .empty", "Indikator ini tidak ada, atau tidak untuk peran Anda.")
+    assert errors(one_browser) == []
+
+
+async def test_the_public_sees_what_was_released_that_numbers_are_withheld_and_no_way_to_recompute(one_browser: Any) -> None:
+    told = [
+        released("bpbd.refugees_now", "156", window=NOW, dimensions={"region": "33.09"}),
+        released("bpbd.refugees_now", "150", window=NOW, dimensions={"region": "33.09.01"}),
+        released("bpbd.refugees_now", None, window=NOW, dimensions={"region": "33.09.02"}, suppressed=True),
+    ]
+    log = MemoryLog({"public.bpbd.refugees_now": 1}, compacted=["public.bpbd.refugees_now"])
+    await log.send(told)
+    async with opened(one_browser, gateway_over(log, anonymous="public"), "#/peta?indikator=bpbd.refugees_now") as (page, _url):
+        await page.sees(".tilemap [data-region='33.09.02'] b", "ditahan")
+        assert await page.script("return document.querySelector(\".tilemap [data-region='33.09.02'] a\").className") == "empty"
+        assert "ditahan. Angka kecil ditahan untuk melindungi orang." in await page.texts(".legend li")
+        await go(page, "#/indikator/bpbd.refugees_now?region=33.09")
+        await page.sees(".hero b", "156")
+        await page.sees(".evidence h3", "Dibuat dari peristiwa sampai posisi log ini")
+        assert await page.texts(".recompute button") == []
+        await go(page, "#/")
+        await page.sees("[data-headline='bpbd.refugees_now'] .figure b", "156")
+        assert await page.texts("[data-headline='mcd.persons_now']") == []
     assert errors(one_browser) == []
 
 
