@@ -244,6 +244,16 @@ async def test_alerts_stand_over_every_route_and_their_absence_is_said_quietly(o
     assert errors(one_browser) == []
 
 
+async def test_pages_that_were_left_hold_no_connection(one_browser: Any, log: MemoryLog) -> None:
+    async with alerting(Episodes([])) as (source, _strip), opened(one_browser, gateway_over(log, alerts_url=source)) as (page, url):
+        # A browser has six connections for one server; a page holds two.
+        for _ in range(5):
+            await page.open("about:blank")
+            await page.open(f"{url}/#/mpp")
+            await page.sees("#announce", "Langsung", 20)
+    assert errors(one_browser) == []
+
+
 async def test_every_route_is_accessible_in_both_themes_and_fits_a_phone(one_browser: Any, log: MemoryLog) -> None:
     axe = files("axe_core_python").joinpath("axe.min.js").read_text(encoding="utf-8")
     told_of = "v => [v.id, v.nodes.map(n => `${n.html} ${n.failureSummary}`).slice(0, 3)]"

@@ -86,6 +86,11 @@ function connected(state) {
 
 begin(redraw);
 start(arrived);
-document.addEventListener("visibilitychange", flush);
+document.addEventListener("visibilitychange", () => {
+  flush();
+  if (document.hidden) strip.pause(); else strip.resume();
+});
+addEventListener("pagehide", () => { store.pause(); strip.pause(); });
+addEventListener("pageshow", (event) => { if (event.persisted) { store.connect(); strip.resume(); } });
 setInterval(() => { if (known.loaded && !document.hidden) { shown.age?.(); strip.age(); } }, AGES_MS);
 load(arrange);

@@ -82,6 +82,12 @@ export class Store {
     source.onerror = () => this.lost();
   }
 
+  /** Let go of the connection: a browser has few of them, and a page that is kept for the way back must not hold one. */
+  pause() {
+    clearTimeout(this.timer);
+    this.source?.close();
+  }
+
   // Reconnecting is ours, not EventSource's: it gives up for good at a 503.
   lost() {
     this.source?.close();

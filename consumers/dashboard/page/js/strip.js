@@ -35,12 +35,21 @@ export class Strip {
   follow(there) {
     if (there === this.there) return;
     this.there = there;
-    if (there) this.connect(); else { this.source?.close(); clearTimeout(this.timer); }
+    if (there) this.connect(); else this.pause();
     this.render();
   }
 
-  connect() {
+  /** Let go of the connection; who does not look needs none. */
+  pause() {
+    clearTimeout(this.timer);
     this.source?.close();
+  }
+
+  /** Take it up again. */
+  resume() { if (this.there) this.connect(); }
+
+  connect() {
+    this.pause();
     this.source = new EventSource("/v1/alerts/stream");
     this.source.addEventListener("alerts", (event) => {
       this.wait = 1000;
