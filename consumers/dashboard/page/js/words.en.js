@@ -27,8 +27,8 @@ export const en = {
   evidence: "Made of the events up to these log positions", topic: "Topic", partition: "Partition", offset: "Offset",
   verify: "Recompute and compare it yourself", open: (what) => `Evidence: ${what}`, change: (label, value) => `${label}: ${value}`,
   // The shell and its routes.
-  brand: "Simpul", routes: { overview: "Overview", map: "Map", mpp: "Service mall", list: "Indicators" }, mainNav: "Pages", notFound: "There is no such page.",
-  toOverview: "To the overview", printed: (url, when) => `${url} · printed ${when}`,
+  brand: "Simpul", routes: { overview: "Overview", map: "Map", mpp: "Service mall", list: "Indicators" }, mainNav: "Pages",
+  printed: (url, when) => `${url} · printed ${when}`,
   percent: "percent", workHours: "working hours", large: ["trillion rupiah", "billion rupiah", "million rupiah"], justNow: "just now", spanUnits: { h: "hours", d: "days", w: "weeks", mo: "months", y: "years", m: "minutes" }, point: "points",
   units: { orang: "people", persen: "percent", indeks: "index", menit: "minutes", rumah: "houses", hari: "days", bagian: "share", ekor: "head", izin: "licences", wilayah: "areas", "tempat tidur": "beds", pasangan: "couples",
     liter: "litres", laporan: "reports", kunjungan: "visits", kejadian: "events", "detik kerja": "working seconds", detik: "seconds", KK: "families", tingkat: "level", pos: "posts", peringatan: "alerts",
@@ -36,13 +36,13 @@ export const en = {
   // The overview.
   regency: (name) => `${name} Regency`, overviewCount: (i, a) => `${i} indicators of ${a} agencies, updated live`, notYet: "no value yet",
   rose: (by) => `up ${by}`, fell: (by) => `down ${by}`, same: "unchanged", since: (window) => `from ${window}`, better: "better", worse: "worse",
-  trend: (low, high) => `Trend, between ${low} and ${high}`, noBoard: "There are no headline indicators for this role yet.", changedAgo: (when) => `changed ${when}`,
+  noBoard: "There are no headline indicators for this role yet.",
   // The map and the regions below.
   indicator: "Indicator", region: "Region", mapOf: (title) => `Tile map of the kecamatan: ${title}`, mapNote: "Schematic, not to scale.", noData: "no data", withheld: "withheld",
-  legend: "Legend", upTo: (low, high) => (low === high ? low : `${low} – ${high}`), withheldWhy: "Small numbers are withheld to protect people.", noMap: "There is no map of this region yet.",
-  within: (name) => `Parts of ${name}`, deeper: "Look further down", trail: "Path of regions", leaf: "This indicator has no smaller regions here.", value: "Value", count_: "n", state: "Status",
+  legend: "Legend", upTo: (low, high) => (low === high ? low : `${low} – ${high}`), withheldWhy: "Small numbers are withheld to protect people.",
+  within: (name) => `Parts of ${name}`, trail: "Path of regions", leaf: "This indicator has no smaller regions here.", value: "Value", count_: "n", state: "Status",
   // One indicator.
-  agency: "Agency", agencies: "Agencies behind it", series: "Series", chart: "Over time", chart_x: (span) => `Period (${span})`, table: "Table of values", breakdown: "Breakdown", sortBy: (what) => `Sort by ${what}`,
+  agency: "Agency", agencies: "Agencies behind it", chart: "Over time", chart_x: (span) => `Period (${span})`, table: "Table of values", breakdown: "Breakdown", sortBy: (what) => `Sort by ${what}`,
   window: "Period", definition: "Definition", showAll: (n) => `Show all ${n} rows`, back: "All indicators", unknown: "There is no such indicator, or not for your role.",
   meaning: { konsep: "Concept", definisi: "Definition", rumus: "Formula", ukuran: "Measure", satuan: "Unit", klasifikasi: "Classification", interpretasi: "Interpretation", produsen_data: "Data producer" },
   publication: "Class of information", basis: "Legal basis", licence: "Licence", until_: "Exempted until", windowSpan: "Window", lateness: "Provisional for", id_: "Id",
@@ -56,10 +56,10 @@ export const en = {
   agrees: (records, seconds) => `It agrees: recomputed from ${records} records in ${seconds} seconds.`,
   differs: (fields, records, seconds) => `It differs in ${fields}: recomputed from ${records} records in ${seconds} seconds.`, recomputeFailed: "It cannot be recomputed: ",
   // Alerts.
-  alerts: "Alerts", severity: { info: "Info", warning: "Warning", danger: "Danger" }, urgent: "To be announced at once", noAlerts: "No open alerts.", alertsAway: "The alerts service is not connected.",
+  alerts: "Alerts", severity: { info: "Info", warning: "Warning", danger: "Danger" }, urgent: "To be announced at once", alertsAway: "The alerts service is not connected.",
   moreAlerts: (n) => `${n} more`, fewerAlerts: "Show fewer", over: "over", begun: (when) => `since ${when}`,
   // The hall of the service mall.
-  mppTitle: "Public service mall", tenant: "Agency", waiting: "Waiting", waitMedian: "Wait (median)", waitP90: "Wait (p90)", abandoned: "Given up", ikm: "Satisfaction", mall: "Whole mall", ofDay: "Queues on",
+  mppTitle: "Public service mall", tenant: "Agency", waiting: "Waiting", waitMedian: "Wait (median)", waitP90: "Wait (p90)", abandoned: "Given up", ikm: "Satisfaction",
   waitingAll: "tickets waiting", ikmAll: "Satisfaction index (IKM)", longest: "longest median wait", noMpp: "No queue numbers yet.", minutes: "minutes",
   grades: { A: "very good", B: "good", C: "less good", D: "not good" },
   dims: { region: "region", sex: "sex", station: "station", tenant: "tenant", agency: "agency", service: "service", hospital: "hospital", kind: "kind", verification: "verification",

@@ -27,19 +27,19 @@ export const id = {
   evidence: "Dibuat dari peristiwa sampai posisi log ini", topic: "Topik", partition: "Partisi", offset: "Offset",
   verify: "Hitung ulang dan bandingkan sendiri", open: (what) => `Bukti: ${what}`, change: (label, value) => `${label}: ${value}`,
   // The shell and its routes.
-  brand: "Simpul", routes: { overview: "Ikhtisar", map: "Peta", mpp: "MPP", list: "Indikator" }, mainNav: "Halaman", notFound: "Halaman ini tidak ada.",
-  toOverview: "Ke ikhtisar", printed: (url, when) => `${url} · dicetak ${when}`,
+  brand: "Simpul", routes: { overview: "Ikhtisar", map: "Peta", mpp: "MPP", list: "Indikator" }, mainNav: "Halaman",
+  printed: (url, when) => `${url} · dicetak ${when}`,
   percent: "persen", workHours: "jam kerja", large: ["triliun rupiah", "miliar rupiah", "juta rupiah"], units: {}, justNow: "baru saja", spanUnits: { h: "jam", d: "hari", w: "minggu", mo: "bulan", y: "tahun", m: "menit" }, point: "poin",
   // The overview.
   regency: (name) => `Kabupaten ${name}`, overviewCount: (i, a) => `${i} indikator dari ${a} instansi, diperbarui langsung`, notYet: "belum ada nilai",
   rose: (by) => `naik ${by}`, fell: (by) => `turun ${by}`, same: "tetap", since: (window) => `dari ${window}`, better: "membaik", worse: "memburuk",
-  trend: (low, high) => `Kecenderungan, antara ${low} dan ${high}`, noBoard: "Belum ada indikator utama untuk peran ini.", changedAgo: (when) => `berubah ${when}`,
+  noBoard: "Belum ada indikator utama untuk peran ini.",
   // The map and the regions below.
   indicator: "Indikator", region: "Wilayah", mapOf: (title) => `Peta kotak kecamatan: ${title}`, mapNote: "Skematis, tidak menurut skala.", noData: "tanpa data", withheld: "ditahan",
-  legend: "Legenda", upTo: (low, high) => (low === high ? low : `${low} – ${high}`), withheldWhy: "Angka kecil ditahan untuk melindungi orang.", noMap: "Belum ada peta untuk wilayah ini.",
-  within: (name) => `Bagian dari ${name}`, deeper: "Telusuri ke bawah", trail: "Jalur wilayah", leaf: "Tidak ada wilayah yang lebih kecil pada indikator ini.", value: "Nilai", count_: "n", state: "Status",
+  legend: "Legenda", upTo: (low, high) => (low === high ? low : `${low} – ${high}`), withheldWhy: "Angka kecil ditahan untuk melindungi orang.",
+  within: (name) => `Bagian dari ${name}`, trail: "Jalur wilayah", leaf: "Tidak ada wilayah yang lebih kecil pada indikator ini.", value: "Nilai", count_: "n", state: "Status",
   // One indicator.
-  agency: "Instansi", agencies: "Instansi di baliknya", series: "Deret", chart: "Perkembangan", chart_x: (span) => `Jangka waktu (${span})`, table: "Tabel nilai", breakdown: "Rincian", sortBy: (what) => `Urutkan menurut ${what}`,
+  agency: "Instansi", agencies: "Instansi di baliknya", chart: "Perkembangan", chart_x: (span) => `Jangka waktu (${span})`, table: "Tabel nilai", breakdown: "Rincian", sortBy: (what) => `Urutkan menurut ${what}`,
   window: "Jangka waktu", definition: "Definisi", showAll: (n) => `Tampilkan semua ${n} baris`, back: "Semua indikator", unknown: "Indikator ini tidak ada, atau tidak untuk peran Anda.",
   meaning: { konsep: "Konsep", definisi: "Definisi", rumus: "Rumus", ukuran: "Ukuran", satuan: "Satuan", klasifikasi: "Klasifikasi", interpretasi: "Interpretasi", produsen_data: "Produsen data" },
   publication: "Kelas informasi", basis: "Dasar hukum", licence: "Lisensi", until_: "Dikecualikan sampai", windowSpan: "Jangka", lateness: "Dianggap sementara selama", id_: "Id",
@@ -53,10 +53,10 @@ export const id = {
   agrees: (records, seconds) => `Cocok: dihitung ulang dari ${records} catatan dalam ${seconds} detik.`,
   differs: (fields, records, seconds) => `Berbeda pada ${fields}: dihitung ulang dari ${records} catatan dalam ${seconds} detik.`, recomputeFailed: "Tidak dapat dihitung ulang: ",
   // Alerts.
-  alerts: "Peringatan", severity: { info: "Info", warning: "Waspada", danger: "Bahaya" }, urgent: "Serta merta", noAlerts: "Tidak ada peringatan yang terbuka.", alertsAway: "Layanan peringatan sedang tidak tersambung.",
+  alerts: "Peringatan", severity: { info: "Info", warning: "Waspada", danger: "Bahaya" }, urgent: "Serta merta", alertsAway: "Layanan peringatan sedang tidak tersambung.",
   moreAlerts: (n) => `${n} lainnya`, fewerAlerts: "Ringkas", over: "berakhir", begun: (when) => `sejak ${when}`,
   // The hall of the service mall.
-  mppTitle: "Mal Pelayanan Publik", tenant: "Instansi", waiting: "Menunggu", waitMedian: "Tunggu (median)", waitP90: "Tunggu (p90)", abandoned: "Batal", ikm: "IKM", mall: "Seluruh MPP", ofDay: "Antrean pada",
+  mppTitle: "Mal Pelayanan Publik", tenant: "Instansi", waiting: "Menunggu", waitMedian: "Tunggu (median)", waitP90: "Tunggu (p90)", abandoned: "Batal", ikm: "IKM",
   waitingAll: "tiket menunggu", ikmAll: "Indeks Kepuasan Masyarakat", longest: "tunggu median terlama", noMpp: "Belum ada angka antrean.", minutes: "menit",
   grades: { A: "sangat baik", B: "baik", C: "kurang baik", D: "tidak baik" },
   dims: { region: "wilayah", sex: "jenis kelamin", station: "stasiun", tenant: "instansi", agency: "instansi", service: "layanan", hospital: "rumah sakit", kind: "jenis", verification: "verifikasi",
