@@ -18,6 +18,7 @@ GIVE_UP_AFTER = 12
 GATEWAY_KNOWS = {"alerts": "BUS_GATEWAY__ALERTS_URL", "ppid": "BUS_GATEWAY__PORTAL_URL"}
 _BROKER_READY_SECONDS = 30.0
 _LOOPBACK = frozenset({LOCALHOST, "localhost", "::1"})
+_EVERYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not listened on
 
 
 def connectors_role(inputs: Sequence[str] = (), *, until_end: bool = False, pace: float = 0.0) -> Role:
@@ -55,6 +56,8 @@ def told_to_gateway(settings: Settings, environ: Mapping[str, str], roles: Colle
     told = {}
     for role, name in GATEWAY_KNOWS.items():
         host, port, url = addresses[role]
+        if role == "alerts" and host in _EVERYWHERE:
+            host = LOCALHOST  # the gateway itself asks there; the portal is asked by readers
         if not url and port and host in _LOOPBACK:
             url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         if role in roles and name not in environ and url:

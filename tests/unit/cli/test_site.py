@@ -18,6 +18,7 @@ ALERTS, PORTAL = "BUS_GATEWAY__ALERTS_URL", "BUS_GATEWAY__PORTAL_URL"
         (Settings(), {}, ["ppid"], {PORTAL: "http://127.0.0.1:8083"}),
         (Settings(), {ALERTS: "http://elsewhere:1"}, ["alerts"], {}),
         (Settings(alerts=AlertsSettings(port=0)), {}, ["alerts"], {}),
+        (Settings(alerts=AlertsSettings(host="0.0.0.0", port=9000)), {}, ["alerts"], {ALERTS: "http://127.0.0.1:9000"}),
         (Settings(alerts=AlertsSettings(host="::1")), {}, ["alerts"], {ALERTS: "http://[::1]:8082"}),
         (Settings(ppid=PpidSettings(host="0.0.0.0", base_url="https://data.example")), {}, ["ppid"], {PORTAL: "https://data.example"}),
         (Settings(ppid=PpidSettings(host="0.0.0.0")), {}, ["ppid"], {}),

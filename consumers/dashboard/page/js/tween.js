@@ -2,7 +2,7 @@
 
 import { say } from "./dom.js";
 
-const TWEEN_MS = 450;
+const TWEEN_MS = 180;
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
 /** Let `node` run from one value (exact decimal as text) to another, written by `write(text)`. */
