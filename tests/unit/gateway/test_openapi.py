@@ -32,6 +32,9 @@ _ASKED = [
     "/healthz",
 ]
 
+#: Those whose query may be wrong.
+_WITH_QUERY = [path for path in _ASKED if "{" in path and not path.endswith("/definition")]
+
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
@@ -60,7 +63,7 @@ def url() -> Iterator[str]:
 
 @pytest.mark.parametrize(
     ("path", "mode"),
-    [*((path, GenerationMode.POSITIVE) for path in _ASKED), *((path, GenerationMode.NEGATIVE) for path in _ASKED if "{" in path)],
+    [*((path, GenerationMode.POSITIVE) for path in _ASKED), *((path, GenerationMode.NEGATIVE) for path in _WITH_QUERY)],
 )
 def test_whatever_is_asked_is_answered_as_described(url: str, path: str, mode: GenerationMode) -> None:
     operation = schemathesis.openapi.from_url(f"{url}/v1/openapi.json")[path]["GET"]
