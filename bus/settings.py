@@ -118,10 +118,7 @@ class GatewaySettings(_Section):
     access_log: bool = Field(True, description="one line a request: who asked, by which route, and what it cost; no query, no key")
     public_url: str = Field("", description="URL under which clients reach the gateway, for its OpenAPI description; empty: where they ask")
     portal_url: str = Field("", description="the PPID portal, https://…, whose feedback page indicators link to; empty: no link")
-    alerts_url: str = Field(
-        "",
-        description="where `bus run alerts` is reached, http://host:8082; the gateway passes its alerts on by role. Empty: none are shown",
-    )
+    alerts_url: str = Field("", description="where `bus run alerts` is reached, whose alerts are passed on by role; empty: none are")
     metrics_port: int = Field(0, ge=0, le=65535, description="Prometheus port on 127.0.0.1; 0: none (/metrics is there for restricted)")
 
 
@@ -191,9 +188,7 @@ class PpidSettings(_Section):
     feedback_url: str = Field("", description="where feedback goes, http://host:port/v1/events/ppid/masukan of the ingress; empty: no form")
     feedback_key: SecretStr = Field(SecretStr(""), description="the key that is shown there: BUS_PPID__PORTAL_KEY of the connectors")
     feedback_per_hour: int = Field(10, ge=1, description="how many feedbacks one client may send in an hour")
-    trusted_proxies: str = Field(
-        "127.0.0.1", description="proxies before the portal, by commas: their X-Forwarded-For says who a client is"
-    )
+    trusted_proxies: str = Field("127.0.0.1", description="proxies, by commas, whose X-Forwarded-For says who a client is")
     ckan_url: str = Field("", description="a CKAN portal that `bus ppid push` writes to")
     ckan_key: SecretStr = Field(SecretStr(""), description="the API token at that portal")
 
