@@ -103,12 +103,12 @@ def _served(body: Any, dimensions: list[str]) -> Mapping[_Key, _Said]:
 
 
 async def _public(reader: LogReader, codec: Codec, name: str) -> Mapping[_Key, _Said]:
-    """The newest row of each cell in the topic; those that nothing is left in are none."""
+    """The newest row of each cell in the topic; those that nothing is left in are none, but for closings, which end what stood before them."""
     partition = TopicPartition(PUBLIC_PREFIX + name, 0)
     newest: dict[bytes | None, Mapping[str, Any]] = {}
     async for batch in reader.read(partition, await reader.beginning(partition), await reader.end(partition)):
         newest |= {record.key: codec.decode(record.value, record.headers) for record in batch if record.value is not None}
-    rows = [row for row in newest.values() if row["suppressed"] or row["n"]]
+    rows = [row for row in newest.values() if row["suppressed"] or row["n"] or row["closing"]]
     return {
         _key(to_micros(row["window_start"]), [each["value"] for each in row["dimensions"]]): tuple(row[part] for part in _NUMBERS)
         for row in rows

@@ -26,14 +26,18 @@ def installation() -> Installation:
 
 
 async def _log(live: str = "60") -> MemoryLog:
-    """January as it is live, February withheld at one station, and newer by now at another one."""
+    """January as it is live, February withheld at one station, and newer by now at another one; a closing of nobody, and a row of nobody,
+    which is none."""
     log = MemoryLog({f"public.{PM10}": 1, f"indicators.{PM10}": 1})
     await log.send(
         [
             public("60", at=released(1)),
             public(None, at=released(1), window=FEBRUARY),
             public("12", at=released(1), window=FEBRUARY, dimensions={"station": "BYL2"}),
+            public("0", at=released(1), dimensions={"station": "BYL3"}, more={"n": 0, "closing": True, "value": None}),
+            public("0", at=released(1), dimensions={"station": "BYL4"}, more={"n": 0}),
             value(PM10, live, window=JANUARY, dimensions={"station": "BYL1"}),
+            value(PM10, "0", window=JANUARY, dimensions={"station": "BYL3"}, n=0, more={"closing": True}),
             value(PM10, "99", window=FEBRUARY, dimensions={"station": "BYL1"}),
             value(PM10, "14", window=FEBRUARY, dimensions={"station": "BYL2"}, revision=2),
         ]
@@ -44,7 +48,7 @@ async def _log(live: str = "60") -> MemoryLog:
 async def test_a_portal_that_serves_what_is_public_is_counted(installation: Installation, tmp_path: Path) -> None:
     log = await _log()
     async with serving(portal_over(log, "", tmp_path)) as url:
-        assert await published(url, installation, log) == Published(datasets=1, rows=3, suppressed=1, superseded=1)
+        assert await published(url, installation, log) == Published(datasets=1, rows=4, suppressed=1, superseded=1)
 
 
 async def test_a_number_that_is_not_the_live_one_is_named(installation: Installation, tmp_path: Path) -> None:
@@ -58,7 +62,7 @@ async def test_a_portal_that_serves_other_rows_or_none_fails(installation: Insta
     log = await _log()
     async with serving(portal_over(await _log(), "", tmp_path)) as url:
         await log.send([public("61", at=released(8), revision=2)])
-        with pytest.raises(BusError, match=r"3 rows are served, 3 are public, 2 are the same"):
+        with pytest.raises(BusError, match=r"4 rows are served, 4 are public, 3 are the same"):
             await published(url, installation, log, seconds=2)
     async with serving(portal_over(MemoryLog(), "", tmp_path / "empty")) as url:
         with pytest.raises(BusError, match="no dataset is served"):
