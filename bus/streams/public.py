@@ -10,7 +10,7 @@ from bus.disclosure.released import Released
 from bus.disclosure.releases import Cut
 from bus.errors import FatalError
 from bus.events.codec import Codec
-from bus.events.registry import PUBLIC_VALUE
+from bus.events.subjects import PUBLIC_VALUE
 from bus.kafka.ports import Message, Record
 from bus.kafka.topics import PUBLIC_PREFIX, RELEASES
 

@@ -99,7 +99,7 @@ async def measure(kafka: KafkaSettings, folder: Path, changes: int) -> tuple[dic
         client = await stack.enter_async_context(httpx.AsyncClient(trust_env=False, timeout=_SECONDS, headers={"X-Api-Key": _KEY}))
         page = await asyncio.to_thread(stack.enter_context, chromium(folder / "profile"))
         watched = _Page(page)
-        clock = await watched.open(f"http://127.0.0.1:{ports['gateway']}/")
+        clock = await watched.open(f"http://127.0.0.1:{ports['gateway']}/#/indikator")
         bare = await stack.enter_async_context(_Bare(kafka))
         samples: dict[str, list[Sample]] = {}
         number = 0

@@ -160,7 +160,7 @@ def takes_the_last_written(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(UnitLog, "complete", last_written)
 
 
-@mutant("R3", "seeks to that offset + 1", faults=[Fault.CRASH])
+@mutant("R3", "seeks to that offset + 1", at="bus.snapshots", faults=[Fault.CRASH])
 def continues_one_too_far(patch: pytest.MonkeyPatch) -> None:
     position = LaneLoader._position_after_load
 

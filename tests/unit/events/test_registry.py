@@ -12,8 +12,9 @@ import pytest
 from fastapi import FastAPI
 
 from bus.events.catalogue import Catalogue, build
-from bus.events.registry import create_registry_app, registry_router, schema_name_of
+from bus.events.registry import create_registry_app, registry_router
 from bus.events.schema import full_name
+from bus.events.subjects import schema_name_of
 from tests.unit.events.generated import SCHEMAS, TYPE, event_avro
 
 SUBJECT = f"events.{TYPE}-value"

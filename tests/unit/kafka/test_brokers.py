@@ -54,7 +54,8 @@ def test_an_embedded_broker_starts_stops_and_forgets(make_embedded: Callable[[],
     assert broker.pid
     assert answers(port)
     broker.pause()
-    assert not answers(port, 0.2)
+    # a stop signal takes a moment to arrive where all cores are busy
+    assert any(not answers(port, 0.2) for _ in range(25))
     broker.resume()
     assert answers(port)
     broker.kill()
