@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -38,7 +38,7 @@ class Tables:
                 known |= {name: value for name, value in telling.record.items() if known.get(name) is None or isinstance(value, str)}
         metadata = sa.MetaData()
         self._tables = {
-            name: sa.Table(_table_of(name, spec), metadata, *(self._column(column, value) for column, value in samples[name].items()))
+            name: sa.Table(_table_of(name, spec), metadata, *(self._column(*each) for each in (samples[name] or _least(spec)).items()))
             for name, spec in sources.items()
             if spec.mode == "query"
         }
@@ -107,6 +107,12 @@ class Tables:
             case date() | Decimal() if self._form == "sqlite":
                 return str(value)
         return value
+
+
+def _least(spec: SqlSpec) -> dict[str, object]:
+    """The columns of a table in which nothing will be told: those that it is asked by."""
+    assert spec.watermark is not None
+    return {**dict.fromkeys(spec.key, ""), spec.watermark: datetime.fromtimestamp(0, UTC)}
 
 
 def _table_of(name: str, spec: SqlSpec) -> str:
