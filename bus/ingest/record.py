@@ -35,6 +35,15 @@ def parse(model: type[M], record: Mapping[str, object]) -> M:
         raise first from None
 
 
+def listed(field: str, received: str, tables: Mapping[str, Mapping[str, str]]) -> str:
+    """The code that an agency's table of the field has for what its system says, whatever the case. Raises `SourceChanged` for what is not in it."""
+    table = tables[field]
+    code = table.get(received.strip().upper())
+    if code is None:
+        raise value_error(field, received, rule="unknown_value", allowed=", ".join(table))
+    return code
+
+
 def value_error(field: str, value: str, *, rule: str, allowed: str) -> RecordError:
     """The error of a mapping's own check on a declared field without `pii`."""
     kind = SourceChanged if rule in {"unknown_value", "unknown_field", "missing_field"} else RecordError

@@ -13,7 +13,7 @@ from bus.events.envelope import Event
 from bus.ingest.code_table import CodeTable
 from bus.ingest.forms import Moment
 from bus.ingest.privacy import BLANK, Dropped
-from bus.ingest.record import parse, value_error
+from bus.ingest.record import listed, parse, value_error
 
 EVENT_TYPE = "diskominfo.complaint.moved.v1"
 
@@ -57,23 +57,14 @@ def to_events(record: Mapping[str, object]) -> Iterator[Event]:
     if row.waktu < row.tanggal_masuk:
         raise value_error("waktu", row.waktu.isoformat(), rule="out_of_range", allowed=">= tanggal_masuk")
     data = {
-        "kind": _known("jenis", row.jenis),
-        "category": _known("kategori", row.kategori),
-        "agency": _known("opd", row.opd) if row.opd is not None else str(_LOOKUPS["administrator"]),
-        "status": _known("status", row.status),
+        "kind": listed("jenis", row.jenis, _LOOKUPS),
+        "category": listed("kategori", row.kategori, _LOOKUPS),
+        "agency": listed("opd", row.opd, _LOOKUPS) if row.opd is not None else str(_LOOKUPS["administrator"]),
+        "status": listed("status", row.status, _LOOKUPS),
         "received_at": row.tanggal_masuk,
         "kode_wilayah": _region(row),
     }
     yield Event(EVENT_TYPE, row.nomor_laporan, row.waktu, data)
-
-
-def _known(field: str, received: str) -> str:
-    """The code for what the interface says, by lookups.toml."""
-    table: Mapping[str, str] = _LOOKUPS[field]
-    code = table.get(received.strip().upper())
-    if code is None:
-        raise value_error(field, received, rule="unknown_value", allowed=", ".join(table))
-    return code
 
 
 def _region(row: Step) -> str:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from bus.events.envelope import Event
 from bus.ingest.forms import Day, Moment, Whole
 from bus.ingest.privacy import BLANK, Dropped
-from bus.ingest.record import parse, value_error
+from bus.ingest.record import listed, parse, value_error
 
 RECEIVED = "ppid.request.received.v1"
 MOVED = "ppid.request.moved.v1"
@@ -56,8 +56,10 @@ def to_events(record: Mapping[str, object]) -> Iterator[Event]:
     if row.perpanjangan_hari and row.status == "DITERIMA":
         raise value_error("perpanjangan_hari", str(row.perpanjangan_hari), rule="invalid_value", allowed="0 bila/when status = DITERIMA")
     data = {
-        "agency": _known("opd", row.opd), "category": _known("kategori", row.kategori), "channel": _known("kanal", row.kanal),
-    }  # fmt: skip
+        "agency": listed("opd", row.opd, _LOOKUPS),
+        "category": listed("kategori", row.kategori, _LOOKUPS),
+        "channel": listed("kanal", row.kanal, _LOOKUPS),
+    }
     if row.status == "DITERIMA":
         yield Event(RECEIVED, row.nomor, row.tanggal_masuk, data)
     moved = {
@@ -65,12 +67,3 @@ def to_events(record: Mapping[str, object]) -> Iterator[Event]:
         "limit_days": LIMIT_DAYS + row.perpanjangan_hari,
     }  # fmt: skip
     yield Event(MOVED, row.nomor, row.waktu, moved)
-
-
-def _known(field: str, received: str) -> str:
-    """The code for what the register says, by lookups.toml."""
-    table: Mapping[str, str] = _LOOKUPS[field]
-    code = table.get(received.strip().upper())
-    if code is None:
-        raise value_error(field, received, rule="unknown_value", allowed=", ".join(table))
-    return code
