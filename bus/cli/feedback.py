@@ -13,6 +13,7 @@ from bus.ingest.kinds.webhook_keys import Keys
 from bus.ingest.kinds.webhook_spec import WebhookSpec
 from bus.ingest.manifest import Agency, FeedbackSpec
 from bus.ingest.privacy.keys import agency_keys
+from bus.listening import url_here
 from bus.ops.audit import Audit
 from bus.ops.feedback import OUTCOMES, Counter, Letter, answer, letters, opener
 from bus.ops.installation import Installation
@@ -119,9 +120,7 @@ def _counter(here: Context, agency: Agency, spec: FeedbackSpec) -> Counter:
     except ValueError as error:
         raise ConfigurationError([Problem(where, str(error))]) from None
     ingest = here.settings.ingest
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(ingest.ingress_host, ingest.ingress_host)  # noqa: S104  what it listens on is no address
-    shown = f"[{host}]" if ":" in host else host
-    return Counter(f"http://{shown}:{ingest.ingress_port}/v1/events/{agency.id}/{spec.answers}", key)
+    return Counter(f"{url_here(ingest.ingress_host, ingest.ingress_port)}/v1/events/{agency.id}/{spec.answers}", key)
 
 
 def _shown(text: str | None) -> str:

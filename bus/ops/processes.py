@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from bus.errors import ConfigurationError, Problem
 from bus.kafka.process import LOCALHOST, answers, free_port
+from bus.listening import url_here, url_of
 from bus.ops.supervisor import Role, Supervisor, child_environ, role_command
 from bus.settings import Settings
 
@@ -18,7 +20,6 @@ GIVE_UP_AFTER = 12
 GATEWAY_KNOWS = {"alerts": "BUS_GATEWAY__ALERTS_URL", "ppid": "BUS_GATEWAY__PORTAL_URL"}
 _BROKER_READY_SECONDS = 30.0
 _LOOPBACK = frozenset({LOCALHOST, "localhost", "::1"})
-_EVERYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not listened on
 
 
 def connectors_role(inputs: Sequence[str] = (), *, until_end: bool = False, pace: float = 0.0) -> Role:
@@ -56,10 +57,10 @@ def told_to_gateway(settings: Settings, environ: Mapping[str, str], roles: Colle
     told = {}
     for role, name in GATEWAY_KNOWS.items():
         host, port, url = addresses[role]
-        if role == "alerts" and host in _EVERYWHERE:
-            host = LOCALHOST  # the gateway itself asks there; the portal is asked by readers
-        if not url and port and host in _LOOPBACK:
-            url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        # alerts are asked for by the gateway itself; the portal by readers, wherever they are
+        there = url_here(host, port) if role == "alerts" else url_of(host, port)
+        if not url and port and urlsplit(there).hostname in _LOOPBACK:
+            url = there
         if role in roles and name not in environ and url:
             told[name] = url
     return told

@@ -14,6 +14,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from bus.errors import ConfigurationError, Problem
+from bus.listening import url_of
 
 _log = structlog.get_logger(__name__)
 
@@ -41,8 +42,7 @@ class HttpService:
             what = f"cannot listen on {self._host}:{self._port}: {error.strerror}; port 0 takes any free one"
             raise ConfigurationError([Problem(where, what)]) from error
         with listener:
-            shown = f"[{self._host}]" if ":" in self._host else self._host
-            yield listener, f"http://{shown}:{listener.getsockname()[1]}"
+            yield listener, url_of(self._host, listener.getsockname()[1])
 
     async def serve(
         self,

@@ -27,6 +27,7 @@ from bus.ingest.kinds.webhook_keys import Keys, refusal
 from bus.ingest.kinds.webhook_spec import WebhookSpec
 from bus.ingest.pacing import Bucket
 from bus.ingest.stream import Reading, Receipt, Sink
+from bus.listening import url_of
 from bus.settings import IngestSettings
 
 _log = structlog.get_logger(__name__)
@@ -111,8 +112,7 @@ class Ingress:
                 raise TransientError(f"the ingress cannot listen on {host}:{port}: another process does") from error
             where = "BUS_INGEST__INGRESS_HOST, BUS_INGEST__INGRESS_PORT"
             raise ConfigurationError([Problem(where, f"cannot listen on {host}:{port}: {error.strerror}")]) from error
-        shown = f"[{host}]" if ":" in host else host
-        self.url = f"http://{shown}:{listener.getsockname()[1]}"
+        self.url = url_of(host, listener.getsockname()[1])
         config = uvicorn.Config(
             self.app, log_config=None, access_log=False, timeout_graceful_shutdown=_GRACE_SECONDS, lifespan="off", server_header=False,
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
