@@ -24,8 +24,9 @@ from bus.simulation.world import Plan, World, made, simulated
 
 #: The agency and source of real exports, and what their records become.
 AGENCY, SOURCE, EVENT = "dlh", "ispu", "dlh.air_quality.recorded.v1"
-#: How much of the regency is shown, and for how many days until today; a check is about each number, not about many.
-SCALE, DAYS, CHECK_DAYS = 0.002, 40, 10
+#: How much of the regency is shown, and for how many days until today; a check is about each number, not about many. RTs report from the 26th
+#: or 27th to the 14th: of so many days in a row there are always some of these.
+SCALE, DAYS, CHECK_DAYS = 0.002, 40, 14
 
 #: Told what has been reached, for a person.
 Say = Callable[[str], None]

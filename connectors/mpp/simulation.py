@@ -60,34 +60,36 @@ def stories(regency: Regency) -> Iterator[Story]:
     for day in regency.dates:
         if day.weekday() >= 5:
             continue
-        for number in range(regency.at_least(_TICKETS_A_DAY, 4)):
+        tickets = regency.at_least(_TICKETS_A_DAY, 4)
+        for number in range(tickets):
             who = regency.person(_VISITORS + regency.chance.randrange(90_000))
             # numbers begin anew each day, in each of three rows of counters
             ticket = _Ticket(day, "ABC"[number % 3], number // 3 + 1, regency.moment(day, 8, 14), regency.chance.choice(services), who)
-            yield _visit(regency, ticket)
+            # the counters close before the last one is called
+            yield _visit(regency, ticket, called=number < tickets - 1)
         for _ in range(regency.at_least(_SURVEYS_A_DAY, 2)):
             answered += 1
             yield _survey(regency, regency.moment(day, 8, 15), answered, regency.chance.choice(services))
 
 
-def _visit(regency: Regency, ticket: _Ticket) -> Story:
+def _visit(regency: Regency, ticket: _Ticket, *, called: bool) -> Story:
     chance = regency.chance
     waited, served = round(chance.lognormvariate(6.5, 0.8)) % 7_200 + 1, round(chance.lognormvariate(6.2, 0.7)) % 3_600 + 20
-    called = replace(ticket, state="DIPANGGIL", waited=waited)
-    done = replace(called, state="SELESAI", served=served)
-    later = called.taken + (waited + 120) * _SECOND
-    end = chance.choices(["SELESAI", "LEWAT", "BATAL", "DIPANGGIL", "MENUNGGU"], [80, 7, 6, 3, 4])[0]
+    at_counter = replace(ticket, state="DIPANGGIL", waited=waited)
+    done = replace(at_counter, state="SELESAI", served=served)
+    later = ticket.taken + (waited + 120) * _SECOND
+    end = chance.choices(["SELESAI", "LEWAT", "BATAL", "DIPANGGIL", "MENUNGGU"], [80, 7, 6, 3, 4])[0] if called else "MENUNGGU"
     steps = [_told(ticket, ticket.taken)]
     last = ticket
     if end in ("SELESAI", "LEWAT", "DIPANGGIL"):
-        last = called
-        steps.append(_told(called, called.taken + waited * _SECOND, Op.CORRECT))
+        last = at_counter
+        steps.append(_told(at_counter, ticket.taken + waited * _SECOND, Op.CORRECT))
     if end in ("LEWAT", "BATAL"):
         last = replace(last, state=end)
         steps.append(_told(last, later, Op.CORRECT))
     if end == "SELESAI":
         last = done
-        steps.append(_told(done, called.taken + (waited + served) * _SECOND, Op.CORRECT))
+        steps.append(_told(done, ticket.taken + (waited + served) * _SECOND, Op.CORRECT))
     after = steps[-1].at + timedelta(hours=1)
     # the clerk had chosen another service of the same tenant
     other = chance.choice([code for code, row in SERVICES.items() if row["instansi"] == ticket.tenant and code != ticket.service])

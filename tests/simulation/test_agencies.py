@@ -9,6 +9,7 @@ from functools import cache
 import pytest
 
 from bus.ingest.manifest import discover
+from bus.ops.demo import CHECK_DAYS, SCALE
 from bus.settings import ROOT, Settings
 from bus.simulation.counting import counted, facts_of
 from bus.simulation.faults import Rates
@@ -83,6 +84,16 @@ def test_every_indicator_has_values_and_every_fault_happens(agency: str) -> None
 def story_is_correctable(agency: str) -> list[bool]:
     """Whether any of its event types can be corrected."""
     return [model().schemas[name].correctable for name in AGENCIES[agency].manifest.events if model().schemas[name].correctable]
+
+
+@pytest.mark.parametrize("agency", AGENCIES)
+@pytest.mark.parametrize("begin", [date(2026, 12, 24), date(2027, 8, 15)], ids=["holidays", "between reports"])
+def test_on_whatever_day_it_is_run_a_check_of_the_demo_has_values(begin: date, agency: str) -> None:
+    """In the second case RTs report in its last two days only."""
+    plan = Plan(begin, days=CHECK_DAYS, seed=1, scale=SCALE)
+    log = as_log(made({agency: AGENCIES[agency]}, REFERENCES, plan).facts)
+    published = [name for name in made_of(agency) if model().indicators[name].get("measure", {}).get("kind") != "register"]
+    assert [name for name in published if not any(row.n for row in model().rows(name, log).values())] == []
 
 
 def test_a_world_is_the_same_for_the_same_seed() -> None:
